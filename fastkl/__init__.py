@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastkl import families
 from fastkl.density import (
+    BootstrapFits,
     DensityMLE,
     DensityOutlierDetector,
     FactorAnalysisMLE,
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "BootstrapFits",
     "ColumnOrderWarning",
     "ColumnTypeError",
     "Comparison",

@@ -24,7 +24,12 @@ def opened(path: str) -> Any:
         raise FileNotFoundError(f"there is no file {path}")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} is not a fastkl density, or is damaged; the model is a file that fastkl fit -o wrote")
-    return fastkl.load(path)
+    found = fastkl.load(path)
+    if isinstance(found, fastkl.DensityOutlierDetector):
+        raise ValueError(
+            f"{path} holds a detector of outliers; commands take a density, such as the one that its density_ saves"
+        )
+    return found
 
 
 def name_of(density: Any) -> str:

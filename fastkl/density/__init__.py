@@ -2,6 +2,7 @@
 
 from fastkl.density.bijections.base import Bijection
 from fastkl.density.bijections.lookup import bijection
+from fastkl.density.bootstrap import BootstrapFits
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.composed.transformed import TransformedDensity
 from fastkl.density.files.persistence import load
@@ -17,6 +18,7 @@ from fastkl.rows.jobs import Job
 
 __all__ = [
     "Bijection",
+    "BootstrapFits",
     "DensityMLE",
     "DensityOutlierDetector",
     "FactorAnalysisMLE",

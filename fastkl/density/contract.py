@@ -74,7 +74,7 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
         """Weighted total log-likelihood and the sum of the weights."""
         raise NotImplementedError
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
         """Draw rows: an array, or a table of the kind that was fitted or that ``set_output`` asked for."""
         raise NotImplementedError
 

@@ -25,7 +25,7 @@ from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_stat
 from fastkl.density.p_value_doubts import ks_of_rounded, raise_or_warn_of_failed, warn_of_rounding
 from fastkl.density.validation import as_generator, of_positive_weight
 from fastkl.divergence import Estimate, kl_divergence
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
 
@@ -95,6 +95,29 @@ class GoodnessOfFit(Mapping[str, Floats]):
                 lines.append(f"{column.ljust(width)}  " + "  ".join(self._cell(name, j) for name in by_column))
         return "\n".join([*lines, *self._of_all()])
 
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame.
+
+        Returns
+        -------
+        DataFrame
+            A row for each column and statistic: column, statistic, value and p_value (NaN without a bootstrap). Statistics of the
+            rows as a whole have an empty name of a column.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        import pandas as pd
+
+        lines = []
+        for name, values in self.items():
+            columns = self.columns if name in STATISTICS else [""]
+            p_values = self.p_values.get(name, np.full(len(values), np.nan))
+            lines += [[*line] for line in zip(columns, [name] * len(values), values, p_values, strict=True)]
+        return pd.DataFrame(lines, columns=["column", "statistic", "value", "p_value"])
+
     def _of_all(self) -> list[str]:
         """What is said of the rows as a whole, and of the bootstrap."""
         lines = []
@@ -128,7 +151,6 @@ class GoodnessOfFit(Mapping[str, Floats]):
 class GoodnessMembers(Density):
     """The member that says how well a fitted density fits."""
 
-    @also_by_rng
     def goodness_of_fit(
         self,
         X: ArrayLike,
@@ -137,6 +159,7 @@ class GoodnessMembers(Density):
         statistic: str | Sequence[str] | None = None,
         n_bootstrap: int | None = None,
         random_state: Any = None,
+        rng: Any = None,
     ) -> GoodnessOfFit:
         r"""Distances between the rows and the fitted distribution, column by column or of whole rows, with p-values.
 
@@ -165,6 +188,8 @@ class GoodnessMembers(Density):
             asked for, each of which takes its time.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same p-values every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -204,6 +229,7 @@ class GoodnessMembers(Density):
         >>> bool(report.p_values["ad"][0] > 0.05)
         True
         """
+        random_state = one_seed(random_state, rng)
         self._check_fitted()
         names = self._chosen_statistics(statistic)
         joint = [name for name in names if name in JOINT]

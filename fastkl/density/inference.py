@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params
+from fastkl.density.bootstrap import BootstrapFits, refits_summary
 from fastkl.density.contract import Density
 from fastkl.density.validation import as_generator, whole_number
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 
 
 class Inference(ABC):
@@ -66,6 +67,10 @@ class Inference(ABC):
     @abstractmethod
     def intervals(self, errors: Params, z: float) -> dict[str, Any]:
         """Pairs (low, high), z standard errors wide on each side."""
+
+    @abstractmethod
+    def profile_intervals(self, X: Any, sample_weight: Any, level: float) -> dict[str, Any]:
+        """Pairs (low, high): where the profile log-likelihood falls by half a quantile of chi-squared."""
 
     @abstractmethod
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
@@ -206,7 +211,6 @@ class InferenceMembers(Density):
         trace = self.inference_.effective_parameters(X, sample_weight)
         return float(2.0 * trace - 2.0 * self._scored(X, sample_weight)[0])
 
-    @also_by_rng
     def confidence_intervals(
         self,
         level: float = 0.95,
@@ -217,24 +221,28 @@ class InferenceMembers(Density):
         sample_weight: ArrayLike | None = None,
         n_resamples: int = 999,
         random_state: Any = None,
+        rng: Any = None,
     ) -> dict[str, Any]:
         """Confidence intervals of the estimated parameters.
 
         ``"wald"`` is estimate ± quantile times standard error on a scale where the distribution of the estimate is closer to
         normal and every value is a parameter: logarithms of positive parameters (and of variances), logits of probabilities,
         the parameter itself otherwise. ``"bootstrap"`` takes bias-corrected quantiles of ``bootstrap`` (B. Efron 1987,
-        doi:10.1080/01621459.1987.10478410).
+        doi:10.1080/01621459.1987.10478410). ``"profile"`` ends where the log-likelihood, with the other parameters fitted anew
+        at each value, has fallen by half the quantile of chi-squared with one degree of freedom (D. J. Venzon, S. H. Moolgavkar
+        1988, doi:10.2307/2347496): the interval of R's ``confint``, better than Wald's for few rows. It is for univariate
+        families without a prior; a parameter at a limit, as infinite degrees of freedom, has its one end.
 
         Parameters
         ----------
         level : float, default=0.95
             Between 0 and 1.
-        method : {"wald", "bootstrap"}, default="wald"
+        method : {"wald", "profile", "bootstrap"}, default="wald"
             How.
         robust : bool, default=False
             Wald intervals from the sandwich form.
         X : array-like of shape (n, d), default=None
-            The rows of the fit, for the bootstrap and the robust form; the latter does without after a fit with
+            The rows of the fit, for the profile, the bootstrap and the robust form; the latter does without after a fit with
             ``robust_errors=True``.
         sample_weight : array-like of shape (n,), default=None
             Their weights.
@@ -242,6 +250,8 @@ class InferenceMembers(Density):
             Of the bootstrap.
         random_state : int, RandomState, Generator or None, default=None
             Of the bootstrap.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -252,27 +262,30 @@ class InferenceMembers(Density):
         Raises
         ------
         ValueError
-            If the level is not between 0 and 1, there is no such method, or the bootstrap lacks the rows.
+            If the level is not between 0 and 1, there is no such method, it lacks the rows, or a profile is none of the family.
         AttributeError
             If there is no fit whose errors are known.
         """
+        random_state = one_seed(random_state, rng)
         if not 0.0 < level < 1.0:
             raise ValueError(f"A confidence level lies between 0 and 1; {level!r} does not.")
-        if method not in ("wald", "bootstrap"):
-            raise ValueError(f"method is 'wald' or 'bootstrap', not {method!r}.")
+        if method not in ("wald", "profile", "bootstrap"):
+            raise ValueError(f"method is 'wald', 'profile' or 'bootstrap', not {method!r}.")
         inference: Inference = self.inference_
+        if method != "wald" and X is None:
+            raise ValueError(
+                f"method={method!r} refits the rows, which a fitted density does not keep: pass them, as in "
+                f"density.confidence_intervals(method={method!r}, X=X)."
+            )
+        if method == "profile":
+            return inference.profile_intervals(X, sample_weight, level)
         if method == "bootstrap":
-            if X is None:
-                raise ValueError(
-                    "The bootstrap refits the rows, which a fitted density does not keep: pass them, as in "
-                    "density.confidence_intervals(method='bootstrap', X=X)."
-                )
+            assert X is not None
             draws = self.bootstrap(X, sample_weight, n_resamples=n_resamples, random_state=random_state)
             return inference.refitted_intervals(draws, level)
         errors = inference.robust_standard_errors(X, sample_weight) if robust else inference.standard_errors()
         return inference.intervals(errors, float(ndtri(0.5 + 0.5 * level)))
 
-    @also_by_rng
     def bootstrap(
         self,
         X: ArrayLike,
@@ -280,7 +293,8 @@ class InferenceMembers(Density):
         *,
         n_resamples: int = 999,
         random_state: Any = None,
-    ) -> Params:
+        rng: Any = None,
+    ) -> BootstrapFits:
         """Refits under random reweighting of the rows: the weighted likelihood bootstrap.
 
         Every refit multiplies the weights by independent exponential numbers, scaled to a mean of one. That has the
@@ -297,11 +311,14 @@ class InferenceMembers(Density):
             Number of refits; each costs what a fit costs.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same refits every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
-        dict of arrays
-            Those with a standard error: arrays of shape (n_resamples, ...), one parameter after another.
+        BootstrapFits
+            A dict of those with a standard error: arrays of shape (n_resamples, ...), one parameter after another. Printed as a
+            table: estimate, standard deviation of the refits, and interval; a data frame by ``to_frame()``.
 
         Raises
         ------
@@ -313,8 +330,10 @@ class InferenceMembers(Density):
         M. A. Newton, A. E. Raftery, "Approximate Bayesian inference with the weighted likelihood bootstrap", 1994,
         doi:10.1111/j.2517-6161.1994.tb01956.x.
         """
+        random_state = one_seed(random_state, rng)
         n_resamples = whole_number(n_resamples, "n_resamples")
-        return self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
+        refits = self.inference_.refits(X, sample_weight, n_resamples, as_generator(random_state))
+        return BootstrapFits(refits, refits_summary(self, refits, n_resamples))
 
 
 def _rows(X: Any) -> Any:

@@ -15,7 +15,10 @@ from fastkl._core.array_types import Floats
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import CallbackSupportMixin, hears_callbacks
 from fastkl.density.composed.base import check_density, draw, fit_part
+from fastkl.density.files.persistence import save_density
+from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.density.refits import named_draws, named_rows
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
 from fastkl.exceptions import MissingValueError
 from fastkl.rows.checks import raise_if_not_finite
@@ -148,20 +151,16 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
         density, level = self.density_, float(self.level)
         family, d = getattr(density, "family_", None), density.n_features_in_
         if isinstance(density, DensityMLE) and family is not None and family.gaussian:
-            peak = float(density.score_samples(density.mean()[np.newaxis])[0])
+            peak = _log_density_at(density, density.mean())
             return peak - 0.5 * float(chi2.isf(level, d))
         if isinstance(density, DensityMLE) and family is not None and family.name == "multivariate_t":
             df = float(density.params_["df"])
-            peak = float(density.score_samples(density.params_["loc"][np.newaxis])[0])
+            peak = _log_density_at(density, density.params_["loc"])
             if np.isinf(df):
                 return peak - 0.5 * float(chi2.isf(level, d))
             return peak - 0.5 * (df + d) * float(np.log1p(d * f.isf(level, d, df) / df))
         generator, n = as_generator(self.random_state), int(self.n_draws)
-        draws = (
-            density.sample(n, random_state=generator)
-            if isinstance(density, BaseDensity)
-            else draw(density, n, generator)
-        )
+        draws = named_draws(density, n, generator) if isinstance(density, BaseDensity) else draw(density, n, generator)
         return float(np.quantile(np.asarray(density.score_samples(draws), dtype=np.float64), level))
 
     def score_samples(self, X: ArrayLike) -> Floats:
@@ -211,6 +210,22 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0.0, -1, 1)
 
+    def save(self, path: Any) -> None:
+        """Write the fitted detector to one file that ``fastkl.load`` reads: its density and the threshold.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, written whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If the density, or a part of it, is of a type that ``load`` could not build.
+        """
+        check_is_fitted(self, "density_")
+        save_density(self, path)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         try:
@@ -221,6 +236,10 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
         for name in ("string", "categorical", "positive_only"):
             setattr(tags.input_tags, name, getattr(inner, name))
         return tags
+
+
+def _log_density_at(density: DensityMLE, point: Floats) -> float:
+    return float(density.score_samples(named_rows(density, point[np.newaxis]))[0])
 
 
 def _raise_if_incomplete(density: Any, X: ArrayLike, *, reset: bool) -> None:
@@ -241,3 +260,15 @@ def _quantile(scores: Floats, weights: Floats | None, share: float) -> float:
     below = np.cumsum(np.ones(len(scores)) if weights is None else weights[order])
     place = int(np.searchsorted(below, share * below[-1] * (1.0 + 1e-12), side="right"))
     return float(scores[order][min(place, len(scores) - 1)])
+
+
+def _check_stored(detector: DensityOutlierDetector) -> None:
+    """ValueError unless the density has as many columns as the detector, and the threshold is a number."""
+    d = detector.density_.n_features_in_
+    if d != detector.n_features_in_:
+        raise ValueError(f"the density has {d} columns, n_features_in_ is {detector.n_features_in_}")
+    if type(detector.offset_) is not float or np.isnan(detector.offset_):
+        raise ValueError(f"offset_ is {detector.offset_!r}")
+
+
+register_density(DensityOutlierDetector, _check_stored)

@@ -22,7 +22,11 @@ UNFITTABLE = (DegenerateDataError, SupportError)
 
 def named_draws(density: Any, n: int, generator: np.random.Generator) -> Any:
     """Draws of the density: a table where the fit had column names."""
-    rows = density.sample(n, random_state=generator)
+    return named_rows(density, density.sample(n, random_state=generator))
+
+
+def named_rows(density: Any, rows: Any) -> Any:
+    """Rows as a table where the fit had column names."""
     if not hasattr(density, "feature_names_in_") or not isinstance(rows, np.ndarray):
         return rows
     kind = next((name for name in ("pandas", "polars") if find_spec(name) is not None), None)

@@ -254,16 +254,13 @@ class SummaryMembers(Density):
         [1] The counts vary no more than Poisson counts of the same mean: size is infinite, the Poisson distribution (column 0)
         """
         self._check_fitted()
-        names = self._column_names()
-        if names is None:
-            names = [f"column {j}" for j in range(self.n_features_in_)]
         figures, notes = self._figures(level, robust, X, sample_weight), self._summary_notes()
         if self._fitted_weight() is not None and not figures.errors:
             try:
                 _ = self.inference_
             except AttributeError as error:  # a fit that did not form the information
                 notes.append(f"No standard errors: {error}")
-        lines = self._summary_lines([str(name) for name in names], figures)
+        lines = self._summary_lines(self._shown_columns(), figures)
         weight, facts = self._fitted_weight(), []
         rows = "known parameters" if weight is None else _count(weight, "row")
         title = f"{self._summary_title()}: {rows}, {_count(self.n_features_in_, 'column')}"
@@ -276,6 +273,10 @@ class SummaryMembers(Density):
                 facts += [("parameters", f"{p:,}"), ("AIC", f"{criteria[0]:.5g}"), ("BIC", f"{criteria[1]:.5g}")]
             facts.append(("", self._fit_state()))
         return Summary(title, facts, lines, notes, level)
+
+    def _shown_columns(self) -> list[str]:
+        names = self._column_names()
+        return [f"column {j}" for j in range(self.n_features_in_)] if names is None else [str(name) for name in names]
 
     def _figures(self, level: float, robust: bool, X: Any, sample_weight: Any) -> Figures:
         density: Any = self

@@ -33,14 +33,13 @@ from fastkl.divergence.operands import (
     operands,
     sample_pair,
 )
-from fastkl.divergence.options import Options, also_by_rng
+from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.sample_model import sample_model_divergence
 from fastkl.divergence.samples import check_method, divergence_by_method, divergence_neighbors, sample_divergences
 from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.symbols.empirical import frequencies_divergence
 
 
-@also_by_rng
 def kl_divergence(
     p: Any,
     q: Any,
@@ -52,6 +51,7 @@ def kl_divergence(
     sample_weight_q: ArrayLike | None = None,
     standard_error: bool = True,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     route: str = "auto",
     n_draws: int | None = None,
@@ -107,8 +107,9 @@ def kl_divergence(
     standard_error : bool, default=True
         Whether to compute the standard error and the diagnostics that need one.
     random_state : int, RandomState, Generator or None, default=None
-        For draws from a model. Those that measure a bias have a fixed seed by default. ``rng=`` is taken in its
-        place, as numpy and scipy name it; a number is then that of `numpy.random.default_rng`.
+        For draws from a model. Those that measure a bias have a fixed seed by default.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     route : {"auto", "density", "draws"}, default="auto"
@@ -160,6 +161,7 @@ def kl_divergence(
     >>> round(kl_divergence([0, 1, 2], poisson(1)), 6)
     0.132437
     """
+    random_state = one_seed(random_state, rng)
     chosen = method if method == "assisted" else check_method(method, also="assisted")
     options = Options(chosen, n_neighbors, standard_error, n_draws, route, random_state, coordinates)
     both = operands(p, q, sample_weight_p, sample_weight_q, n_jobs, discrete_call="discrete_kl")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -88,15 +84,3 @@ def one_seed(random_state: Any, rng: Any, default: Any = None) -> Any:
     if random_state is not default:
         raise TypeError("random_state and rng are two names of one thing; give one of them.")
     return np.random.default_rng(rng)
-
-
-def also_by_rng(function: F) -> F:
-    """A function of ``random_state`` that takes ``rng`` in its place, where the signature has no room for both."""
-
-    @wraps(function)
-    def seeded(*args: Any, rng: Any = None, **options: Any) -> Any:
-        if rng is not None:
-            options["random_state"] = one_seed(options.get("random_state"), rng)
-        return function(*args, **options)
-
-    return cast(F, seeded)

@@ -18,10 +18,9 @@ from fastkl.divergence.labelled_tables import renyi_of_tables
 from fastkl.divergence.mixed_rows import mixed_operands
 from fastkl.divergence.models.renyi_models import model_renyi
 from fastkl.divergence.operands import WITH_A_SAMPLE, ModelOperand, Operand, Rules, operands, sample_pair
-from fastkl.divergence.options import Options, also_by_rng
+from fastkl.divergence.options import Options, one_seed
 
 
-@also_by_rng
 def renyi_divergence(
     p: Any,
     q: Any,
@@ -31,6 +30,7 @@ def renyi_divergence(
     sample_weight_q: ArrayLike | None = None,
     standard_error: bool = True,
     random_state: Any = None,
+    rng: Any = None,
     n_jobs: int | None = None,
     n_draws: int | None = None,
 ) -> Estimate:
@@ -50,8 +50,9 @@ def renyi_divergence(
     standard_error : bool, default=True
         Whether to give it.
     random_state : int, RandomState, Generator or None, default=None
-        For draws. Those that measure a bias have a fixed seed by default. ``rng=`` is taken in its place, as numpy and
-        scipy name it; a number is then that of `numpy.random.default_rng`.
+        For draws. Those that measure a bias have a fixed seed by default.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None
@@ -102,6 +103,7 @@ def renyi_divergence(
     >>> abs(estimate - 0.25) < 2 * estimate.standard_error
     True
     """
+    random_state = one_seed(random_state, rng)
     order = _order(alpha)
     if order == 1.0:
         return kl_divergence(

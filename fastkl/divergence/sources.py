@@ -21,6 +21,7 @@ from fastkl.divergence.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.columns import refuse_duplicates
+from fastkl.rows.csv_dialect import EXACT
 from fastkl.rows.queries import is_query
 from fastkl.rows.reading import look, refuse_sparse
 from fastkl.rows.tables import is_table
@@ -123,6 +124,17 @@ class SourceSample(Totals):
                 f"sample_weight of {name} has shape {self._weights.shape}; expected one weight for each row."
             )
         self._first_pass()
+        self._refuse_inexact_integers()
+
+    def _refuse_inexact_integers(self) -> None:
+        """ValueError for a column of a file whose whole numbers, as floats, are one number with their neighbours."""
+        for column, value in getattr(self._source, "codes", {}).items():
+            if abs(int(value)) >= EXACT and (self.names is None or column in self.names):
+                raise ValueError(
+                    f"{self.name}, column {column!r} holds {value}: integers beyond 2**53, of which neighbours are one number as "
+                    "float64. If they are identifiers, leave the column out (columns=[...]) or use fastkl.categorical_kl; else "
+                    "subtract an offset first."
+                )
 
     def _first_pass(self) -> None:
         rows, columns, narrow, least, most, total, squares = 0, 0, True, np.inf, 0.0, 0.0, 0.0

@@ -1,4 +1,5 @@
-"""Columns of Arrow tables as matrices: integers, decimals, booleans as floats, null as NaN, dictionaries as their values.
+"""Columns of Arrow tables as matrices: integers, decimals, booleans and texts of digits as floats, null as NaN, dictionaries as
+their values.
 
 ``pyarrow`` is imported where it is needed; a table that arrives shows that it is there.
 """
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import ColumnTypeError, SourceError
-from fastkl.rows.reading import common_float, is_date_type, refuse_dates_and_nested, refuse_nested
+from fastkl.rows.reading import common_float, is_date_type, numbers, refuse_dates_and_nested, refuse_nested
 from fastkl.rows.tables import arrow_values
 
 
@@ -37,7 +38,7 @@ def number_type(kind: Any, name: str, place: str) -> np.dtype[Any]:
         return np.dtype(kind.to_pandas_dtype())
     if types.is_boolean(kind):
         return np.dtype(bool)
-    if types.is_decimal(kind) or types.is_null(kind):
+    if types.is_decimal(kind) or types.is_null(kind) or _is_text(kind):
         return np.dtype(np.float64)
     refuse_nested(f"column {name!r}", kind, None, place)
     error = ColumnTypeError if is_date_type(kind) else SourceError
@@ -57,6 +58,13 @@ def matrix_type(kinds: Sequence[Any], names: Sequence[str], labels: bool, place:
     return common_float([number_type(kind, name, place) for kind, name in zip(kinds, names, strict=True)])
 
 
+def _is_text(kind: Any) -> bool:
+    """Texts, which may be numbers: each is tried, as those of other tables are."""
+    types = import_pyarrow("An Arrow table").types
+    view = getattr(types, "is_string_view", None)  # of pyarrow 16 and later
+    return bool(types.is_string(kind) or types.is_large_string(kind) or (view is not None and view(kind)))
+
+
 def _is_plain(kind: Any) -> bool:
     types = import_pyarrow("An Arrow table").types
     return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))
@@ -65,18 +73,24 @@ def _is_plain(kind: Any) -> bool:
 def matrix(columns: Sequence[Any], names: Sequence[str], labels: bool, place: str) -> NDArray[Any]:
     """The columns side by side, C-contiguous."""
     dtype = matrix_type([column.type for column in columns], names, labels, place)
-    return fill(columns, labels, dtype)
+    return fill(columns, names, labels, dtype, place)
 
 
-def fill(columns: Sequence[Any], labels: bool, dtype: np.dtype[Any]) -> NDArray[Any]:
+def fill(
+    columns: Sequence[Any], names: Sequence[str], labels: bool, dtype: np.dtype[Any], place: str, first_row: int = 0
+) -> NDArray[Any]:
     """The columns side by side in a matrix of this type."""
     if labels and any(column.null_count for column in columns):
         dtype = np.dtype(object)
-    if len(columns) == 1 and not labels and (only := _numbers(columns[0])).dtype == dtype and only.flags.c_contiguous:
+
+    def values(j: int) -> NDArray[Any]:
+        return _labels(columns[j]) if labels else _numbers(columns[j], f"{place}, column {names[j]!r}", first_row)
+
+    if len(columns) == 1 and not labels and (only := values(0)).dtype == dtype and only.flags.c_contiguous:
         return only[:, np.newaxis]  # as it stands, which Arrow forbids to write to
     X = np.empty((len(columns[0]), len(columns)), dtype=dtype)
-    for j, column in enumerate(columns):
-        X[:, j] = _labels(column) if labels else _numbers(column)
+    for j in range(len(columns)):
+        X[:, j] = values(j)
     return X
 
 
@@ -88,10 +102,10 @@ def weight_column(table: Any, name: str, place: str) -> NDArray[Any]:
         )
     column = table.column(table.schema.names.index(name))
     number_type(column.type, name, place)
-    return np.ascontiguousarray(_numbers(column), dtype=np.float64)
+    return np.ascontiguousarray(_numbers(column, f"{place}, column {name!r}"), dtype=np.float64)
 
 
-def _numbers(column: Any) -> NDArray[Any]:
+def _numbers(column: Any, where: str, first_row: int = 0) -> NDArray[Any]:
     pyarrow = import_pyarrow("An Arrow table")
     types = pyarrow.types
     if types.is_dictionary(column.type):
@@ -100,6 +114,8 @@ def _numbers(column: Any) -> NDArray[Any]:
         column = column.cast(pyarrow.float64())
     elif types.is_boolean(column.type):
         column = column.cast(pyarrow.uint8())
+    elif _is_text(column.type):
+        return numbers(arrow_values(column), where, first_row)
     return arrow_values(column)
 
 

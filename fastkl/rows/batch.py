@@ -106,7 +106,7 @@ def _array(data: Any, choice: Choice, place: str) -> Batch:
         return Batch(X, None, None)
     if X.dtype.kind in "fiub":
         return Batch(as_floats(X), None, None)
-    if X.dtype.kind == "O":
+    if X.dtype.kind in "OUS":
         columns = [numbers(X[:, i], f"{place}, column {j}") for i, j in enumerate(wanted)]
         return Batch(np.stack(columns, axis=1), None, None)
     raise SourceError(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.npy_file import NpyFile, OpenFile
-from fastkl.rows.reading import as_floats, refuse_dates_and_nested
+from fastkl.rows.reading import as_floats, numbers, refuse_dates_and_nested
 from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
 
@@ -38,7 +38,7 @@ class NpySource(SourceInParts):
             )
         kind = self.file.dtype.kind
         refuse_dates_and_nested("column 0", self.file.dtype, None, str(self.file.path))
-        if kind not in "fiub" and not self.labels:
+        if kind not in "fiubUS" and not self.labels:
             raise SourceError(
                 f"{self.file.path} holds values of type {self.file.dtype}, not real numbers. Encode them as numbers; labels as "
                 "they are can be fitted by a categorical family."
@@ -68,9 +68,14 @@ class NpySource(SourceInParts):
         if self.columns is not None:
             X = np.ascontiguousarray(X[:, self.columns])
         weights = None if self.weights is None else self.weights.part(first, n)
-        return Block(self._native(X), weights, first, number)
+        return Block(self._native(X, first), weights, first, number)
 
-    def _native(self, X: NDArray[Any]) -> NDArray[Any]:
+    def _native(self, X: NDArray[Any], first: int) -> NDArray[Any]:
+        if not self.labels and X.dtype.kind in "US":
+            chosen = range(X.shape[1]) if self.columns is None else self.columns
+            return np.stack(
+                [numbers(X[:, i], f"{self.file.path}, column {j}", first) for i, j in enumerate(chosen)], axis=1
+            )
         if not self.labels:
             return as_floats(X)
         return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))

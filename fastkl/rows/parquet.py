@@ -95,7 +95,7 @@ class ParquetSource(SourceInParts):
 
     def _block(self, batch: Any, row: int, number: int, path: Path) -> Block:
         columns = [batch.column(batch.schema.names.index(name)) for name in self._wanted]
-        X = arrow.fill(columns, self._choice.labels, self._dtype)
+        X = arrow.fill(columns, self._wanted, self._choice.labels, self._dtype, str(path), row)
         weight = self._choice.weights
         weights = None if weight is None else arrow.weight_column(batch, weight, str(path))
         if self._weights is not None:

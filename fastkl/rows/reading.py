@@ -288,10 +288,10 @@ def _is_date_class(kind: type) -> bool:
 # -- numbers -------------------------------------------------------------------------------------------------------------------
 
 
-def numbers(column: NDArray[Any], where: str) -> NDArray[Any]:
+def numbers(column: NDArray[Any], where: str, first_row: int = 0) -> NDArray[Any]:
     """A column as numbers of any type; what is missing becomes NaN, for the row to be named later.
 
-    ``where`` names the column in messages.
+    ``where`` names the column in messages, ``first_row`` is the number of its first row there.
     """
     if column.dtype.kind in "fiub":
         return column
@@ -303,8 +303,8 @@ def numbers(column: NDArray[Any], where: str) -> NDArray[Any]:
     if found is not None:
         row, value = found
         raise SourceError(
-            f"{where} (type {column.dtype}) holds {value!r} in row {row}, which is not a number. Leave the column out "
-            "(columns=[...]) or encode it as numbers; labels as they are can be fitted by a categorical family."
+            f"{where} (type {column.dtype}) holds {value!r} in row {first_row + row}, which is not a number. Leave the column "
+            "out (columns=[...]) or encode it as numbers; labels as they are can be fitted by a categorical family."
         )
     absent = missing(column)
     return np.array([np.nan if gone else float(value) for value, gone in zip(column, absent, strict=True)])

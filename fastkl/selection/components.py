@@ -25,7 +25,7 @@ from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.refits import named_draws
 from fastkl.density.validation import as_generator, resolve_family
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.multivariate_normal import MultivariateNormal
 from fastkl.rows.progress import Progress, progress_of
@@ -134,7 +134,6 @@ class ComponentChoice:
         return html_table(head, rows)
 
 
-@also_by_rng
 def choose_components(
     X: ArrayLike,
     n_components: Iterable[int] = range(1, 11),
@@ -147,6 +146,7 @@ def choose_components(
     n_resamples: int = 99,
     level: float = 0.05,
     random_state: Any = None,
+    rng: Any = None,
     progress: Any = False,
 ) -> ComponentChoice:
     """Fit mixtures of several numbers of components, and choose between them.
@@ -175,7 +175,9 @@ def choose_components(
     level : float, default=0.05
         Up to which p-value a test rejects.
     random_state : int, RandomState, Generator or None, default=None
-        Of starts and draws. A number gives the same choice every time. ``rng=`` is taken in its place (SPEC 7).
+        Of starts and draws. A number gives the same choice every time.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     progress : bool or callable, default=False
         True shows a bar (tqdm), a function is called with the fits done and the fits in all.
 
@@ -213,6 +215,7 @@ def choose_components(
              2        full        -830.048           5  1690.05  <- best
              3        full        -823.556           8  1695.04
     """
+    random_state = one_seed(random_state, rng)
     numbers = _numbers(n_components)
     if criterion not in CRITERIA:
         raise ValueError(f"criterion is one of {', '.join(CRITERIA)}, not {criterion!r}.")

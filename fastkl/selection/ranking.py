@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl import families as all_families
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
-from fastkl.divergence.options import also_by_rng, as_random_state
+from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.exceptions import ColumnTypeError
 from fastkl.rows.columns import as_list, column_numbers, named
 from fastkl.rows.reading import NESTED, look, refuse_unread
@@ -35,7 +35,6 @@ from fastkl.selection.joint_trials import JointTrials, density_trials
 _MOST_JOINT = 100
 
 
-@also_by_rng
 def rank_families(
     X: Any,
     *,
@@ -46,6 +45,7 @@ def rank_families(
     cv: int = 5,
     max_rows: int | None = 100_000,
     random_state: Any = 0,
+    rng: Any = None,
     n_jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> FamilyRanking:
@@ -74,7 +74,9 @@ def rank_families(
     max_rows : int or None, default=100_000
         Most rows to rank on, drawn at random without replacement; None takes all of them.
     random_state : int, RandomState, Generator or None, default=0
-        For these rows, and for the division into parts. ``rng=`` is taken in its place (SPEC 7).
+        For these rows, and for the division into parts.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
     n_jobs : int, default=None
         Threads, as for ``DensityMLE``.
     progress : callable, default=None
@@ -115,6 +117,7 @@ def rank_families(
     >>> ranking.joint.names, list(ranking.joint.refused)
     (['gamma', 'normal'], ['pareto'])
     """
+    random_state = one_seed(random_state, rng, default=0)
     asked = _names(families)
     columns, left_out, n_rows = _columns(X, angles, keep, asked)
     weights = read_weights(sample_weight, n_rows, beside=X)

@@ -368,3 +368,15 @@ def test_rounded_rows_of_another_family_are_rejected_without_a_doubt(recwarn):
         report = DensityMLE("normal").fit(rows).goodness_of_fit(rows, n_bootstrap=199, random_state=0)
         assert report.p_values["ks"][0] < 0.01
     assert not recwarn.list
+
+
+def test_a_data_frame_has_the_numbers_too():
+    """A row for each column and statistic; those of the rows as a whole go by no column."""
+    X = pd.DataFrame(np.random.default_rng(0).gamma(2.0, size=(60, 2)), columns=["a", "b"])
+    report = DensityMLE("gamma").fit(X).goodness_of_fit(X, n_bootstrap=19, random_state=0)
+    frame = report.to_frame().set_index(["column", "statistic"])
+    assert len(frame) == 6
+    assert frame.loc[("b", "cvm")].tolist() == [report["cvm"][1], report.p_values["cvm"][1]]
+    whole = DensityMLE().fit(X).goodness_of_fit(X, n_bootstrap=0).to_frame()
+    assert set(whole.column) == {""}
+    assert whole.p_value.isna().all()

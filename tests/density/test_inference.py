@@ -370,7 +370,7 @@ def test_robust_errors_need_rows():
     for call in (fitted.robust_covariance, fitted.robust_standard_errors):
         with pytest.raises(ValueError, match="rows of the fit"):
             call(None)
-    with pytest.raises(ValueError, match="bootstrap refits the rows"):
+    with pytest.raises(ValueError, match="method='bootstrap' refits the rows"):
         fitted.confidence_intervals(method="bootstrap")
     with pytest.raises(ValueError, match="NaN: row 1, column 0"):
         fitted.robust_covariance([[1.0], [np.nan]])

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import optimize, special, stats
+from sklearn.preprocessing import FunctionTransformer
 
-from fastkl import DegenerateDataError, DensityMLE, ProductDensity, families
+from fastkl import DegenerateDataError, DensityMLE, MixtureMLE, ProductDensity, TransformedDensity, families
 
 RNG = np.random.default_rng(21)
 SKEWED = RNG.exponential(size=(4000, 1))
@@ -41,7 +42,7 @@ def test_wald_intervals():
         with pytest.raises(ValueError, match="between 0 and 1"):
             model.confidence_intervals(level)
     with pytest.raises(ValueError, match="wald"):
-        model.confidence_intervals(method="profile")
+        model.confidence_intervals(method="likelihood")
 
 
 def test_intervals_of_frequencies():
@@ -79,7 +80,8 @@ def test_bootstrap():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "options"), [("wald", {}), ("wald", {"robust": True}), ("bootstrap", {"n_resamples": 300})]
+    ("method", "options"),
+    [("wald", {}), ("wald", {"robust": True}), ("profile", {}), ("bootstrap", {"n_resamples": 300})],
 )
 def test_coverage(method, options):
     """Intervals cover the truth about as often as they say; 600 samples of 80 rows, gamma(2, 1)."""
@@ -164,3 +166,112 @@ def test_a_resample_without_a_maximum_says_so(wrap):
     for call in (model.bootstrap, lambda X, **options: model.confidence_intervals(0.9, "bootstrap", X=X, **options)):
         with pytest.raises(DegenerateDataError, match=r"weights of resample \d+ of 50 its likelihood"):
             call(X, n_resamples=50, random_state=0)
+
+
+# -- profiles ----------------------------------------------------------------------------------------------------------------
+
+
+def fallen(family, rows, held, best):
+    """By how much scipy's log-likelihood falls where a parameter is held, the others searched for anew by scipy."""
+    free = [name for name in best if name not in held]
+    start = np.log([best[name] for name in free])
+
+    def lost(u):
+        return -np.sum(family(**held, **dict(zip(free, np.exp(u), strict=True))).logpdf(rows))
+
+    found = optimize.minimize(lost, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-13})
+    return found.fun - lost_at(family, rows, best)
+
+
+def lost_at(family, rows, params):
+    return -np.sum(family(**params).logpdf(rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        ("gamma", lambda shape, scale: stats.gamma(shape, scale=scale)),
+        ("weibull", lambda shape, scale: stats.weibull_min(shape, scale=scale)),
+        ("inverse_gaussian", lambda mean, shape: stats.invgauss(mean / shape, scale=shape)),
+        ("loglogistic", lambda shape, scale: stats.fisk(shape, scale=scale)),
+    ],
+)
+@pytest.mark.parametrize("level", [0.8, 0.99])
+def test_profiles_fall_by_half_a_quantile_of_chi_squared(name, law, level):
+    X = np.random.default_rng(1).gamma(3.0, size=(30, 2))
+    model = DensityMLE(name).fit(X)
+    intervals = model.confidence_intervals(level, "profile", X=X)
+    assert list(intervals) == list(model.params_)
+    for parameter, ends in intervals.items():
+        for j, value in np.ndenumerate([end[1] for end in ends]):
+            if np.isfinite(value):
+                best = {key: values[1] for key, values in model.params_.items()}
+                half = 0.5 * stats.chi2.isf(1.0 - level, 1)
+                assert fallen(law, X[:, 1], {parameter: value}, best) == pytest.approx(half, rel=1e-5), (parameter, j)
+        assert ends[0][1] < model.params_[parameter][1] < ends[1][1]
+
+
+def test_profiles_of_a_normal_distribution_are_in_closed_form():
+    """For loc mean ± s sqrt(exp(c / n) - 1); for scale the roots of log r + (1 / r^2 - 1) / 2 = c / (2 n)."""
+    X, weights = SKEWED[:12], np.arange(12.0) % 4.0
+    n, c = weights.sum(), stats.chi2.isf(0.05, 1)
+    model = DensityMLE("normal").fit(X, sample_weight=weights)
+    found = model.confidence_intervals(method="profile", X=X, sample_weight=weights)
+    half = model.params_["scale"] * np.sqrt(np.expm1(c / n))
+    np.testing.assert_allclose(found["loc"], [model.params_["loc"] - half, model.params_["loc"] + half], rtol=1e-9)
+    fall = lambda r: np.log(r) + 0.5 / r**2 - 0.5 - 0.5 * c / n  # noqa: E731
+    roots = [optimize.brentq(fall, *span) for span in ((0.1, 1.0), (1.0, 9.0))]
+    np.testing.assert_allclose(found["scale"], np.outer(roots, model.params_["scale"]), rtol=1e-9)
+
+
+def test_profiles_of_parameters_at_a_limit_have_their_one_end():
+    """Ten rows without a success: (1 - p)^10 falls by c / 2; infinite degrees of freedom go on to infinity."""
+    c = stats.chi2.isf(0.05, 1)
+    none = DensityMLE("bernoulli").fit(np.zeros((10, 1)))
+    low, high = none.confidence_intervals(method="profile", X=np.zeros((10, 1)))["probability"]
+    assert low == 0.0
+    assert high == pytest.approx(-np.expm1(-0.05 * c), rel=1e-9)
+    X = np.random.default_rng(5).uniform(size=(30, 1))
+    model = DensityMLE("student_t").fit(X)
+    assert model.params_["df"] == np.inf
+    assert "df" not in model.confidence_intervals()
+    low, high = model.confidence_intervals(method="profile", X=X)["df"]
+    assert 1.0 < low < 10.0
+    assert high == np.inf
+
+
+def test_profiles_of_products_transforms_and_fixed_parameters():
+    X = SKEWED[:40]
+    held = DensityMLE(families.Gamma(shape=[2.0]))
+    alone = held.fit(X).confidence_intervals(method="profile", X=X)
+    assert list(alone) == ["scale"]
+    product = ProductDensity([("x", held, [1]), ("y", DensityMLE("poisson"), [0])]).fit(np.hstack([np.round(X), X]))
+    within = product.confidence_intervals(method="profile", X=np.hstack([np.round(X), X]))
+    np.testing.assert_array_equal(within["x"]["scale"], alone["scale"])
+    behind = TransformedDensity(FunctionTransformer(np.log), DensityMLE("normal")).fit(X)
+    images = np.log(X)
+    of_images = DensityMLE("normal").fit(images).confidence_intervals(method="profile", X=images)
+    np.testing.assert_array_equal(behind.confidence_intervals(method="profile", X=X)["loc"], of_images["loc"])
+
+
+@pytest.mark.parametrize(
+    ("density", "message"),
+    [
+        (DensityMLE(), "families of single columns; multivariate_normal is none"),
+        (DensityMLE("gamma", prior="default"), "this fit has a prior"),
+        (MixtureMLE(2, random_state=0), "families of single columns; mixture is none"),
+    ],
+)
+def test_what_has_no_profiles(density, message):
+    X = SKEWED[:60]
+    density = density.fit(X)
+    with pytest.raises(ValueError, match=message):
+        density.confidence_intervals(method="profile", X=X)
+    with pytest.raises(ValueError, match="method='profile' refits the rows"):
+        density.confidence_intervals(method="profile")
+
+
+def test_profiles_are_of_the_rows_of_the_fit():
+    model = DensityMLE("gamma").fit(SKEWED[:60])
+    with pytest.raises(ValueError, match="not at the maximum of the likelihood of column 0: X and sample_weight"):
+        model.confidence_intervals(method="profile", X=SKEWED[:30])

@@ -1,6 +1,7 @@
 """Names of other libraries are errors that name the call, and what they name is there."""
 
 import copy
+import inspect
 import pickle
 import re
 
@@ -109,6 +110,39 @@ def test_draws_by_rng(density):
     assert np.array_equal(density.sample(5, rng=3), density.sample(5, np.random.default_rng(3)))
     with pytest.raises(TypeError, match="two names of one thing"):
         density.sample(5, random_state=1, rng=3)
+
+
+def test_every_call_with_a_random_state_shows_rng():
+    """In its signature, where help and checkers of types look; constructors hold random_state alone, as scikit-learn's do.
+
+    So do displays.
+    """
+    calls = {}
+    for name in dir(fastkl):
+        if name.endswith("Display"):
+            continue
+        thing = getattr(fastkl, name)
+        members = inspect.getmembers(thing, callable) if inspect.isclass(thing) else [(name, thing)]
+        calls |= {f"{name}.{member}": call for member, call in members if callable(call) and not member.startswith("_")}
+    seeded = {name: inspect.signature(call) for name, call in calls.items() if _is_seeded(call)}
+    assert len(seeded) > 30
+    assert [name for name, signature in seeded.items() if "rng" not in signature.parameters] == []
+
+
+def _is_seeded(call):
+    try:
+        return "random_state" in inspect.signature(call).parameters
+    except ValueError:  # a method of Python's own
+        return False
+
+
+def test_imputed_by_rng():
+    """One of the calls that lacked it: a draw, as by the generator of the number."""
+    density, gaps = DensityMLE().fit(X), [[np.nan]] * 3
+    assert np.array_equal(density.impute(gaps, rng=1), density.impute(gaps, np.random.default_rng(1)))
+    assert np.ptp(density.impute(gaps, rng=1)) > 0.0
+    with pytest.raises(TypeError, match="two names of one thing"):
+        density.impute(gaps, 1, rng=1)
 
 
 def test_refits_by_rng():

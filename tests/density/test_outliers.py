@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastkl import DensityMLE, DensityOutlierDetector, ProductDensity, families
+from fastkl import DensityMLE, DensityOutlierDetector, MixtureMLE, ModelFileError, ProductDensity, families, load
+from tests.density.files.editing import edited
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(1000, 3)) @ np.array([[1.0, 0.0, 0.0], [0.5, 2.0, 0.0], [0.1, -1.0, 0.3]])
@@ -83,3 +85,35 @@ def test_bad_options(options, said):
         DensityOutlierDetector(**options).fit(X)
     with pytest.raises(TypeError, match="density is a density"):
         DensityOutlierDetector("normal").fit(X)
+
+
+@pytest.mark.parametrize("contamination", [0.1, "auto"])
+@pytest.mark.parametrize(
+    "density",
+    [
+        None,
+        DensityMLE("multivariate_t"),
+        MixtureMLE(2, random_state=0),
+        ProductDensity([("all", DensityMLE("gamma"), ["b", "a"])]),
+    ],
+)
+def test_files(density, contamination, tmp_path):
+    """The threshold is found without a warning of names of columns too."""
+    X = pd.DataFrame(np.random.default_rng(0).gamma(2.0, size=(80, 2)), columns=["a", "b"])
+    detector = DensityOutlierDetector(density, contamination=contamination, n_draws=500).fit(X)
+    detector.save(tmp_path / "detector")
+    read = load(tmp_path / "detector")
+    assert repr(read) == repr(detector)
+    assert read.offset_ == detector.offset_
+    assert read.feature_names_in_.tolist() == ["a", "b"]
+    assert np.array_equal(read.decision_function(X), detector.decision_function(X))
+    for edit in ({"offset_": "high"}, {"offset_": None}, {"n_features_in_": 3}):
+
+        def edited_header(header, edit=edit):
+            header["state"]["dict"] |= edit
+            return header
+
+        with pytest.raises(ModelFileError, match="damaged or not a fastkl density"):
+            load(edited(tmp_path / "detector", tmp_path / "bad", edited_header))
+    with pytest.raises(NotFittedError):
+        DensityOutlierDetector(density).save(tmp_path / "none")

@@ -1,5 +1,7 @@
 """Summaries of fitted densities: the numbers of the fit under the names of columns, as text, HTML and a data frame."""
 
+import copy
+import pickle
 import re
 
 import numpy as np
@@ -128,6 +130,39 @@ def test_products_and_transformed_densities():
     nested = ProductDensity([("scaled", scaled, ["height", "weight"])])
     nested.fit(NUMBERS)
     assert list(nested.summary().to_frame()["parameter"])[:2] == ["scaled__loc", "scaled__scale"]
+
+
+@pytest.mark.parametrize("kind", ["one", "product", "passed on"])
+def test_refits_of_a_bootstrap_are_shown_as_a_table(kind):
+    """A dict of arrays, printed with the estimates of the fit, spreads and the intervals of the bootstrap; also of copies."""
+    X = pd.DataFrame(np.random.default_rng(7).gamma(2.0, size=(80, 2)), columns=["length", "width"])
+    gamma = DensityMLE(families.Gamma(scale=0.5))
+    density = {
+        "one": DensityMLE("gamma"),
+        "product": ProductDensity([("own", gamma, ["width"]), ("other", DensityMLE("weibull"), ["length"])]),
+        "passed on": TransformedDensity(None, DensityMLE("gamma")),
+    }[kind].fit(X)
+    refits = density.bootstrap(X, n_resamples=50, random_state=0)
+    table, own = refits.to_frame(), density.summary().to_frame()
+    for name in ("column", "parameter", "estimate", "note"):
+        assert table[name].tolist() == own[name].tolist()
+    low, high = density.confidence_intervals(method="bootstrap", X=X, n_resamples=50, random_state=0), refits
+    line = table[(table.column == "length") & table.parameter.str.endswith("shape")].iloc[0]
+    if kind == "product":
+        low, high = low["other"], high["other"]
+    place = 0
+    assert [line.low, line.high] == [end[place] for end in low["shape"]]
+    assert line.standard_error == pytest.approx(np.std(high["shape"][:, place], ddof=1), rel=1e-12)
+    assert "bootstrap, 50 refits" in repr(refits)
+    assert f"{line.standard_error:.5g}" in repr(refits)
+    assert "<table>" in refits._repr_html_()
+    assert "behind None" not in repr(refits)
+    for other in (pickle.loads(pickle.dumps(refits)), copy.deepcopy(refits)):
+        assert repr(other) == repr(refits)
+        assert list(other) == list(refits)
+    single = density.bootstrap(X, n_resamples=1, random_state=0)
+    assert single.to_frame().standard_error.isna().all()
+    assert "1 refit\n" in repr(single)
 
 
 def test_a_prior_is_named():

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 
@@ -319,3 +320,20 @@ def test_names_that_a_file_has_twice_are_refused(tmp_path):
     parquet.write_table(pa.table(columns, names=["a", "a"]), tmp_path / "twice.parquet")
     with pytest.raises(ValueError, match="two columns named 'a'"):
         kl_divergence_batches(tmp_path / "twice.parquet", tmp_path / "twice.parquet")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_identifiers_in_files_are_not_merged(tmp_path, kind):
+    """Beyond 2**53 neighbours are one number as float64, which no block of floats shows any more."""
+    for name, first in (("p", 2**53), ("q", 2**53 + 1)):
+        frame = pd.DataFrame({"id": first + np.arange(50), "x": np.arange(50) / 7.0 + (name == "q") / 3.0})
+        path = tmp_path / f"{name}.{kind}"
+        frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+    p, q = tmp_path / f"p.{kind}", tmp_path / f"q.{kind}"
+    for call in (kl_divergence_batches, cross_entropy_batches):
+        with pytest.raises(ValueError, match="p, column 'id' holds 900719925474.*beyond 2.*53.*leave the column out"):
+            call(p, q)
+    with pytest.raises(ValueError, match="p, column 'id'"):
+        entropy_batches(p)
+    assert np.isfinite(kl_divergence_batches(p, q, columns=["x"]))
+    assert np.isfinite(entropy_batches(p, columns=["x"], sample_weight_p="id"))

@@ -16,8 +16,27 @@ def test_it_is_a_dict_of_estimates():
     assert isinstance(sweep, dict)
     assert list(sweep) == [5, 1]
     assert sweep[5] == kl_divergence(P, Q, method="common_radius", n_neighbors=5)
-    assert repr(sweep) == repr(dict(sweep))
     assert pickle.loads(pickle.dumps(sweep)) == sweep
+
+
+def test_it_is_printed_as_a_table():
+    """A line for each number, doubts below; a data frame has the same numbers."""
+    doubt = {"bias_suspected": True, "reasons": ["few rows"]}
+    sweep = NeighborSweep({1: Estimate(0.5, 0.1, (9, 8), "knn"), 20: Estimate(0.25, np.nan, (9, 8), "knn", doubt)})
+    assert repr(sweep).splitlines() == [
+        "knn, rows (9, 8)",
+        "",
+        "neighbours   nats  ± s.e.",
+        "         1    0.5     0.1",
+        "        20  0.25*",
+        "* few rows",
+    ]
+    frame = sweep.to_frame()
+    assert frame.index.tolist() == [1, 20]
+    assert frame.loc[1, ["value", "standard_error"]].tolist() == [0.5, 0.1]
+    assert frame.loc[1, "low"] == pytest.approx(0.5 - 0.1 * 1.959963984540054, rel=1e-12)
+    assert frame.bias_suspected.tolist() == [False, True]
+    assert "neighbours" in repr(NeighborSweep())
 
 
 def test_drift_is_in_the_larger_of_two_errors():

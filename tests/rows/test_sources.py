@@ -255,7 +255,8 @@ def test_batches_that_do_not_agree():
 def test_batches_that_will_not_do():
     for batch, message in [
         (X[0], r"Batch 0 has shape \(3,\).*reshape"),
-        (X.astype("U3"), "Batch 0 has values of type <U3"),
+        (X + 1j, "Batch 0 has values of type complex128"),
+        (np.array([["1", "x"]]), r"Batch 0, column 1 \(type <U1\) holds 'x' in row 0"),
         (np.array([[1.0, "x"]], dtype=object), r"Batch 0, column 1 \(type object\) holds 'x' in row 0"),
         (pd.DataFrame({"a": ["x"]}), "Batch 0, column 'a'"),
     ]:

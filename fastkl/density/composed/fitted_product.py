@@ -29,7 +29,7 @@ from fastkl.density.composed.parts import ProductParts
 from fastkl.density.composed.summary import ProductSummary
 from fastkl.density.validation import as_generator, read_array, validated
 from fastkl.divergence import Estimate
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.reading import refuse_unread
@@ -124,9 +124,8 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         slopes = {name: slopes for name, (_, slopes) in found.items() if slopes is not None}
         return float(sum(mean for mean, _ in found.values())), slopes
 
-    @also_by_rng
     @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
         """Draw rows, with the columns in the order of the table that was fitted.
 
         Parameters
@@ -135,6 +134,8 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
             Number of rows.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same rows every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -142,6 +143,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
             A pandas DataFrame with the names and dtypes of the fitted one if there was one; else an array of numbers, or of
             objects if there are labels.
         """
+        random_state = one_seed(random_state, rng)
         n_samples, generator = self._n_samples(n_samples), as_generator(random_state)
         columns: list[NDArray[Any]] = [np.empty(0)] * self.n_features_in_
         for _, density, numbers in self.groups_:

@@ -21,7 +21,7 @@ from fastkl.density.composed.inference import TransformedInference
 from fastkl.density.composed.parts import TransformedParts
 from fastkl.density.composed.summary import TransformedSummary
 from fastkl.density.validation import as_generator, read_rows
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.rows.checks import raise_if_not_finite
 
 # Draws that no row is mapped to are drawn again; so many for each row that is asked for, and more for the first.
@@ -117,9 +117,8 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
         return *all_rows(images, rows, sample_weight), mean_log_det
 
     @available_if(_is_invertible)
-    @also_by_rng
     @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Floats:
         """Draw rows: draws from the density, through the inverse of the transformer.
 
         Parameters
@@ -128,6 +127,8 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
             Number of rows.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same rows every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -136,6 +137,7 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
         """
         from fastkl.density.bijections.composed import inverse_where_finite
 
+        random_state = one_seed(random_state, rng)
         n_samples = self._n_samples(n_samples)
         mapped, generator = bijection(self.transformer_), as_generator(random_state)
         found, missing, tried = [], n_samples, 0

@@ -104,6 +104,14 @@ class ProductInference(Inference):
     def intervals(self, errors: Params, z: float) -> dict[str, Any]:
         return {group: part.intervals(errors[group], z) for group, part in self.parts.items()}
 
+    def profile_intervals(self, X: Any, sample_weight: Any, level: float) -> dict[str, Any]:
+        columns, weights = self.split(X, sample_weight)
+        found = {}
+        for group, part in self.parts.items():
+            with self.place(group):
+                found[group] = part.profile_intervals(columns[group], weights, level)
+        return found
+
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
         columns, weights = self.split(X, sample_weight)
         found = {}
@@ -168,6 +176,9 @@ class TransformedInference(Inference):
 
     def intervals(self, errors: Params, z: float) -> dict[str, Any]:
         return self.part.intervals(errors, z)
+
+    def profile_intervals(self, X: Any, sample_weight: Any, level: float) -> dict[str, Any]:
+        return self.part.profile_intervals(*self.images(X, sample_weight), level)
 
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
         return self.part.refits(*self.images(X, sample_weight), n_resamples, generator)

@@ -304,6 +304,8 @@ class ProductDensity(NamedGroups, FittedProduct):
 
 def _parameters_to_store(product: ProductDensity) -> dict[str, Any]:
     """Those of the constructor, with the numbers of columns that a callable chose in its place."""
+    if not hasattr(product, "groups_"):  # what a composed density was made with
+        return {"groups": product.groups}
     chosen = zip(product.groups, product.groups_, strict=True)
     return {
         "groups": [

@@ -61,17 +61,20 @@ class TransformedSummary(SummaryMembers):
             if isinstance(self.density_, SummaryMembers)
             else type(self.density_).__name__
         )
-        return f"{inner} behind {self._transformer_name()}"
+        return inner if self._changes_nothing() else f"{inner} behind {self._transformer_name()}"
+
+    def _changes_nothing(self) -> bool:
+        return self.transformer_ is None or isinstance(self.transformer_, str)
 
     def _transformer_name(self) -> str:
-        return str(self.transformer_) if isinstance(self.transformer_, str | None) else type(self.transformer_).__name__
+        return type(self.transformer_).__name__
 
     def _summary_lines(self, names: Sequence[str], figures: Figures) -> list[Line]:
         return self.density_._summary_lines(names, figures) if isinstance(self.density_, SummaryMembers) else []
 
     def _summary_notes(self) -> list[str]:
         own = self.density_._summary_notes() if isinstance(self.density_, SummaryMembers) else []
-        if self.transformer_ is None or self.transformer_ == "passthrough":
+        if self._changes_nothing():
             return own
         name = self._transformer_name()
         return [

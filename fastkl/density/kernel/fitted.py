@@ -24,7 +24,7 @@ from fastkl.density.kernel.units import Units, median_of
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, whole_number
 from fastkl.divergence import Estimate
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.families.drawing import AT_ONCE
 from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.tables import rows_as
@@ -309,9 +309,8 @@ class FittedKernelDensity(ShardMembers):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    @also_by_rng
     @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
         """Draw rows from the density: references at random, and draws of the kernel around them.
 
         Parameters
@@ -320,12 +319,15 @@ class FittedKernelDensity(ShardMembers):
             Number of rows.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same rows every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
         ndarray of shape (n_samples, d) or DataFrame
             Draws; with ``column_types`` a table of the kind that was fitted, if it was one of pandas.
         """
+        random_state = one_seed(random_state, rng)
         self._check_fitted()
         n_samples = whole_number(n_samples, "n_samples")
         rng, weights = as_generator(random_state), self.reference_weights_

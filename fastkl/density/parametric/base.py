@@ -19,7 +19,7 @@ from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, is_positive, read_rows, resolve_family, whole_number
 from fastkl.divergence import Estimate
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.exceptions import MissingValueError
 from fastkl.families.base import Family
@@ -153,9 +153,8 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
     def _threads(self) -> int:
         return effective_n_threads(self.n_jobs)
 
-    @also_by_rng
     @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> NDArray[Any]:
         """Draw rows from the density.
 
         Parameters
@@ -164,12 +163,15 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
             Number of rows.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same rows every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
         ndarray of shape (n_samples, d)
             Draws.
         """
+        random_state = one_seed(random_state, rng)
         self._check_fitted()
         return draws(self.family_, self.params_, whole_number(n_samples, "n_samples"), as_generator(random_state))
 

@@ -19,6 +19,7 @@ from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.validation import as_generator, read_rows
+from fastkl.divergence.options import one_seed
 from fastkl.exceptions import DegenerateDataError, MissingValueError
 from fastkl.families.base import Family, Fit
 from fastkl.families.gradient_sums import all_added
@@ -218,7 +219,7 @@ class ImputingMembers(BaseDensity):
     family_: Any
     params_: Params
 
-    def impute(self, X: ArrayLike, random_state: Any = None) -> Floats:
+    def impute(self, X: ArrayLike, random_state: Any = None, *, rng: Any = None) -> Floats:
         """Rows with their missing values (NaN) filled in, given what is known of each.
 
         Parameters
@@ -229,6 +230,8 @@ class ImputingMembers(BaseDensity):
             None fills in the conditional mean, which is the best guess of each value, though too even: the rows then
             spread less than rows of the density. With a number or generator it is a draw from the conditional
             distribution; several of these show what the missing values leave open (multiple imputation).
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
@@ -259,6 +262,7 @@ class ImputingMembers(BaseDensity):
         self._check_fitted()
         rows = read_rows(self, X, labels=self.family_.labels)
         rows = marked(rows) if self.family_.takes_missing else rows
+        random_state = one_seed(random_state, rng)
         generator = None if random_state is None else as_generator(random_state)
         if not rows.incomplete:
             if not self.family_.takes_missing:

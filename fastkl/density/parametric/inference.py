@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.inference import Inference
+from fastkl.density.parametric.profile import profile_intervals
 from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
@@ -162,6 +163,14 @@ class FitInference(Inference):
     def intervals(self, errors: Params, z: float) -> dict[str, Any]:
         spaces = self.family.spaces()
         return {name: spaces[name].interval(self.params[name], z * error) for name, error in errors.items()}
+
+    def profile_intervals(self, X: Any, sample_weight: Any, level: float) -> dict[str, Any]:
+        if self.prior is not None:
+            raise ValueError(
+                "method='profile' is of the likelihood alone, and this fit has a prior. Take 'wald' or 'bootstrap'."
+            )
+        rows, errors = self.read(X, sample_weight), self.standard_errors()
+        return profile_intervals(self.family, self.params, errors, rows, level)
 
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
         rows = self.read(X, sample_weight)

@@ -26,7 +26,7 @@ from fastkl.density.shape.pieces import Pieces
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
 from fastkl.divergence import Estimate
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.rows.checks import raise_if_nan, raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -237,9 +237,8 @@ class ShapeConstrainedMLE(BaseDensity):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    @also_by_rng
     @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Floats:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Floats:
         """Draw rows from the density.
 
         Parameters
@@ -248,12 +247,15 @@ class ShapeConstrainedMLE(BaseDensity):
             Number of rows.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same rows every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
 
         Returns
         -------
         ndarray of shape (n_samples, d)
             Draws.
         """
+        random_state = one_seed(random_state, rng)
         self._check_fitted()
         shares = as_generator(random_state).random((whole_number(n_samples, "n_samples"), self.n_features_in_))
         return np.column_stack([pieces.quantile(shares[:, j]) for j, pieces in enumerate(self._columns)])

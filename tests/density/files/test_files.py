@@ -50,6 +50,9 @@ def fitted():
     yield pytest.param(DensityMLE(families.Gamma(shape=2.0), robust_errors=True), X, id="fixed, robust errors")
     yield pytest.param(DensityMLE("weibull", prior="default"), X, id="prior")
     yield pytest.param(DensityMLE("gamma", prior=priors.GammaPrior(2.0, 1.0)), X, id="gamma prior")
+    product = ProductDensity([("a", DensityMLE("gamma"), [1]), ("b", DensityMLE("normal"), [0])])
+    yield pytest.param(TransformedDensity(StandardScaler(with_mean=False), product), X, id="product within")
+    yield pytest.param(ProductDensity([("both", product, [0, 1])]), X, id="product in a product")
 
 
 @pytest.mark.parametrize(("density", "rows"), list(fitted()))

@@ -38,10 +38,6 @@ LONDON = {"weights": [0.5, 0.5], "rate": [1.0, 3.0]}
             family=families.MultivariateNormal("diag"), prior="default", n_init=1, standard_errors=False, random_state=0
         )
     ],
-    expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": "Rows that are repeated and rows with weights are drawn from "
-        "differently for the starts, which on 15 rows of 30 columns lead to different maxima of the many there are."
-    },
 )
 @pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.SkipTestWarning", "ignore::sklearn.exceptions.ConvergenceWarning"

@@ -16,7 +16,7 @@ from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.incomplete import ImputingMembers
 from fastkl.density.parametric.inference import FitInference
 from fastkl.density.validation import as_generator, whole_number
-from fastkl.divergence.options import also_by_rng
+from fastkl.divergence.options import one_seed
 from fastkl.exceptions import SupportError
 from fastkl.families.incomplete import completed
 from fastkl.families.mixture.expectation import where_outside
@@ -97,9 +97,10 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
     def _n_features_out(self) -> int:  # what scikit-learn's mixin of names asks for
         return self.family_.layout.size
 
-    @also_by_rng
     @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, return_components: bool = False) -> Any:
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, return_components: bool = False, rng: Any = None
+    ) -> Any:
         """Draw rows from the mixture.
 
         Parameters
@@ -108,6 +109,8 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
             Number of rows.
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same rows every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
         return_components : bool, default=False
             Whether to return the component that each row is from as well.
 
@@ -116,6 +119,7 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
         ndarray of shape (n_samples, d) or DataFrame, or a pair of it and an array of shape (n_samples,)
             Draws. A mixture of products that was fitted to a pandas DataFrame draws one with its names and dtypes.
         """
+        random_state = one_seed(random_state, rng)
         self._check_fitted()
         n_samples = whole_number(n_samples, "n_samples")
         drawn, which = self.family_.sample_with_components(self.params_, n_samples, as_generator(random_state))

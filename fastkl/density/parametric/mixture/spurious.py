@@ -36,11 +36,11 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
         spreads = [spread for spread in map(_spread, families, components) if spread is not None]
         if len(spreads) < len(components):
             continue
+        others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
+        units = np.stack([spreads[j][0] for j in others]).max(axis=0)
+        own = np.stack([_covariance(spreads[j], units) for j in others])
+        pooled = np.tensordot(climb.sums[others] / np.sum(climb.sums[others]), own, axes=1)
         for k in few:
-            others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
-            units = np.stack([spreads[j][0] for j in others]).max(axis=0)
-            own = np.stack([_covariance(spreads[j], units) for j in others])
-            pooled = np.tensordot(climb.sums[others] / np.sum(climb.sums[others]), own, axes=1)
             narrow = _narrowest(_covariance(spreads[k], units), pooled)
             if narrow < NARROW:
                 found[k] = (
