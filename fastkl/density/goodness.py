@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from fastkl._core.array_types import Floats
 from fastkl._core.text_tables import html_table
 from fastkl._core.whole_numbers import is_count
+from fastkl._core.wording import did_you_mean
 from fastkl.density.column_goodness import STATISTICS, edf_statistics
 from fastkl.density.contract import Density
 from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_statistics
@@ -287,7 +288,8 @@ class GoodnessMembers(Density):
         known = (*STATISTICS, *JOINT)
         unknown = [name for name in names if name not in known]
         if unknown or not names:
-            raise ValueError(f"statistic is one or more of {', '.join(known)}, not {statistic!r}.")
+            meant = "".join(did_you_mean(name, known) for name in unknown[:1])
+            raise ValueError(f"statistic is one or more of {', '.join(known)}, not {statistic!r}.{meant}")
         if set(names) & set(STATISTICS):
             self._refuse_discrete()
             if not self._by_column():

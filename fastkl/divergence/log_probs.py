@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.means import Mean
 from fastkl._core.warned import warn
+from fastkl._core.wording import did_you_mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, heavy_terms, tail_index
@@ -46,9 +47,9 @@ def kl_from_log_probs(
         tokens, each given those before it; the divergence is that of whole sequences, the sum over their tokens. (Where the
         log-probabilities of *all* symbols are known, no draw is needed: `discrete_kl` with ``logits=True`` is exact.)
     form : {"low_variance", "plain", "squared"}, default="low_variance"
-        The mean of :math:`(r - 1) - \log r`, of :math:`-\log r`, or of :math:`\frac12 \log^2 r`, with :math:`r = q/p`. The first
-        two have the divergence as their mean; no term of the first is negative. The third is biased, but its gradient is that of
-        the divergence (see Notes).
+        The mean of :math:`(r - 1) - \log r`, of :math:`-\log r`, or of :math:`\frac12 \log^2 r`, with :math:`r = q/p`: the k3, k1
+        and k2 of Schulman. The first two have the divergence as their mean; no term of the first is negative. The third is
+        biased, but its gradient is that of the divergence (see Notes).
     lengths : array_like of int of shape (n,), default=None
         Numbers of tokens of sequences; what stands beyond is not looked at. By default all T.
     sample_weight : array_like of shape (n,), default=None
@@ -96,7 +97,8 @@ def kl_from_log_probs(
     0.0199 +- 0.0003
     """
     if form not in _FORMS:
-        raise ValueError(f"form={form!r} is unknown; choose one of {', '.join(map(repr, _FORMS))}.")
+        meant = did_you_mean(form, _FORMS)
+        raise ValueError(f"form={form!r} is unknown.{meant} Choose one of {', '.join(map(repr, _FORMS))}.")
     p, q = _read(log_p, "log_p"), _read(log_q, "log_q")
     for other, name in ((log_q, "log_q"), (sample_weight, "sample_weight")):
         refuse_other_rows(log_p, other, ("log_p", name))

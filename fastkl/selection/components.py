@@ -21,6 +21,7 @@ from fastkl._core.means import Mean
 from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.warned import warnings_kept
 from fastkl._core.whole_numbers import is_count
+from fastkl._core.wording import did_you_mean
 from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.refits import named_draws
@@ -289,7 +290,8 @@ def _kinds(family: Any, types: Sequence[str] | None) -> list[tuple[str | None, A
         raise ValueError("covariance_types are for components of the family multivariate_normal.")
     names = [types] if isinstance(types, str) else list(types)
     if not names or not set(names) <= set(TYPES):
-        raise ValueError(f"covariance_types are some of {', '.join(TYPES)}, not {types!r}.")
+        meant = "".join(did_you_mean(name, TYPES) for name in names[:1] if name not in TYPES)
+        raise ValueError(f"covariance_types are some of {', '.join(TYPES)}, not {types!r}.{meant}")
     return [(name, MultivariateNormal(name)) for name in names]
 
 

@@ -16,3 +16,17 @@ def test_did_you_mean():
     assert did_you_mean("xyz", known) == ""
     assert did_you_mean(3, known) == ""
     assert did_you_mean("gausian", known, cutoff=0.99) == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "here"),
+    [
+        ("k3", ("low_variance", "plain", "squared"), "low_variance"),
+        ("SJ", ("scott", "sheather_jones"), "sheather_jones"),
+        ("normal", ("gaussian", "tophat"), "gaussian"),
+        ("VVI", ("full", "tied", "diag", "spherical"), "diag"),
+    ],
+)
+def test_a_word_of_other_libraries(word, known, here):
+    assert did_you_mean(word, known) == f" Here it is {here!r}."
+    assert did_you_mean(word, ("something", "else")) == ""

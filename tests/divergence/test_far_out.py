@@ -5,6 +5,8 @@ import pytest
 from scipy import integrate, special, stats
 
 from fastkl import DensityMLE, ProductDensity, cross_entropy, kl_divergence, renyi_divergence
+from fastkl.divergence.models.line_integral import expectation_on_a_line
+from fastkl.divergence.models.model import Model
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -119,6 +121,35 @@ def test_a_density_that_is_rounded_to_zero_has_no_end_there(scale):
     found = renyi_divergence(stats.norm(), LogOfDensity(stats.norm(0.0, 0.9)), 1.1, random_state=0)
     truth = renyi_divergence(stats.norm(), stats.norm(0.0, 0.9), 1.1)
     assert abs(found - truth) < 4.0 * found.standard_error + 1e-6
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.9, 1.0, 1.2, 3.0])
+def test_against_a_tail_whose_logarithm_is_no_number_soon(scale):
+    """KL(laplace or logistic || gumbel) has the mean of exp(-x), which is infinite from scale 1 on; gumbel ends at x = -710."""
+    q = DensityMLE.from_parameters("gumbel", loc=[0.0], scale=[1.0])
+    sine = np.pi * scale / np.sin(np.pi * scale)
+    truths = {
+        "laplace": 1.0 / (1.0 - scale**2) - np.log(2.0 * scale) - 1.0 if scale < 1.0 else np.inf,
+        "logistic": sine - np.log(scale) - 2.0 if scale < 1.0 else np.inf,
+    }
+    for name, truth in truths.items():
+        p = DensityMLE.from_parameters(name, loc=[0.0], scale=[scale])
+        assert float(kl_divergence(p, q)) == pytest.approx(truth, abs=1e-6)
+    if scale > 1.0:
+        assert kl_divergence(stats.laplace(0.0, scale), stats.gumbel_r()) == np.inf
+
+
+@pytest.mark.parametrize(("shape", "scale", "truth"), [(1.2, 2.0, 541.261821), (1.5, 5.0, 322272601.3)])
+def test_terms_that_grow_far_out_and_fall_in_the_end(shape, scale, truth):
+    """KL(generalized normal || gumbel), by mpmath."""
+    p = DensityMLE.from_parameters("generalized_normal", shape=[shape], loc=[0.0], scale=[scale])
+    q = DensityMLE.from_parameters("gumbel", loc=[0.0], scale=[1.0])
+    assert float(kl_divergence(p, q)) == pytest.approx(truth, rel=1e-6)
+
+
+def test_quadrature_that_ends_where_the_terms_still_grow_is_no_result():
+    p, q = Model(stats.laplace(0.0, 3.0), "p"), Model(stats.gumbel_r(), "q")
+    assert expectation_on_a_line(p, lambda rows: p.log_density(rows) - q.log_density(rows), q) is None
 
 
 def test_draws_where_a_density_is_rounded_to_zero_are_no_certain_infinity():

@@ -2,8 +2,9 @@
 
 Along a ray from the middle of p, at distances 8, 64, ... times those of draws, an integrand f is to fall faster than the distance
 to the power of the columns grows: where it does not over a cone of such rays, the integral is infinite; so it is where it does
-not fall faster than the distance along an axis, or than the distance from an end of a column shrinks. And where p goes to a place
-that q does not go to, no matter how little of p is there, the divergence is infinite.
+not fall faster than the distance along an axis, or than the distance from an end of a column shrinks. Where on a line the
+logarithm of q is too large for a number before that, the integral is infinite if f grows up to there, and ever faster. And where
+p goes to a place that q does not go to, no matter how little of p is there, the divergence is infinite.
 
 Where a density is rounded to 0, or its logarithm to -inf, there is an end of another kind, which says nothing of the support.
 """
@@ -78,11 +79,10 @@ def _grows(p: Model, q: Model, log_terms: LogTerms, places: FloatArray, log_size
         impossible = np.flatnonzero(np.isfinite(log_p) & np.isposinf(logs))
         if len(impossible):
             row = rows[impossible[0]]
-            return (
-                None
-                if underflows(q, row)
-                else f"p goes to {row.tolist()}, which has density 0 under q: it is infinite."
-            )
+            if not underflows(q, row):
+                return f"p goes to {row.tolist()}, which has density 0 under q: it is infinite."
+            outwards = len(row) == 1 and log_size[-1, 0] > log_size[0, 0]
+            return _grows_to(p, log_terms, places[0].reshape(-1, len(row)), row) if outwards else None
         log_p, logs = ((log.reshape(log_size.shape) + log_size)[-_LAST:] for log in (log_p, logs))
         step = np.diff(logs, axis=0)
         falls = np.diff(log_p, axis=0) < 0.0  # p itself, which a density on a circle does not
@@ -91,6 +91,25 @@ def _grows(p: Model, q: Model, log_terms: LogTerms, places: FloatArray, log_size
     if not (falls & certain).all(axis=0).any():
         return None
     return f"The terms grow faster than p falls off, as far as {rows[-1].tolist()} and beyond: their mean is infinite."
+
+
+def _grows_to(p: Model, log_terms: LogTerms, near: FloatArray, broken: FloatArray) -> str | None:
+    """Why an integral has no end on the way to a row where the logarithm of q is no number: terms that grow ever faster."""
+    near = near[np.argmin(np.abs(near - broken).sum(axis=1))]
+    good, bad = 0.0, 1.0
+    for _ in range(_STEPS):
+        half = 0.5 * (good + bad)
+        row = near + half * (broken - near)
+        good, bad = (half, bad) if np.isfinite(log_terms(row[np.newaxis])[0]) else (good, half)
+    rows = near + good * np.linspace(0.25, 1.0, _LAST)[:, np.newaxis] * (broken - near)
+    log_p, logs = p.log_density(rows), log_terms(rows)
+    rounded = _ROUNDED * max(float(np.abs(log_p).max()), float(np.abs(logs).max()))
+    step = np.diff(logs)
+    if not (step[0] >= -rounded and (np.diff(step) >= -rounded).all() and (np.diff(log_p) < 0.0).all()):
+        return None
+    return (
+        f"The terms grow faster than p falls off, as far as q is a number, {rows[-1].tolist()}: their mean is infinite."
+    )
 
 
 def underflows(q: Model, row: NDArray[np.float64]) -> bool:

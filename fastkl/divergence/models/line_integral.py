@@ -177,8 +177,10 @@ def _tail(p: Model, q: Model | None, terms: Terms, line: _Line, start: float, si
             return _Tail(start, impossible=float(values[last]))
     elif last < len(u):
         return _Tail(float(u[last]))
-    if last < len(_CLOSE) + 4:
-        return _Tail(start)
+    if last < len(_CLOSE) + 4:  # too few to say how they fall: what is beyond is of the size at the last
+        reach = start if last == 0 else float(u[last - 1])
+        value, mass = _at(p, terms, line, reach)
+        return _Tail(reach, mass * value, mass)
     log_value = log_mass[:last] + np.log(np.abs(values[:last]))
     sign = float(np.sign(values[last - 1]))
     return _Tail(float(u[last - 1]), sign * _beyond(log_value), _beyond(log_mass[:last]))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma, entr
 
+from fastkl._core.wording import did_you_mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.symbols.categorical import MOST, tally, unseen_mass
@@ -128,7 +129,8 @@ def categorical_entropy(
     2.2655
     """
     if method not in _METHODS:
-        raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(sorted(_METHODS))}.")
+        meant = did_you_mean(method, _METHODS)
+        raise ValueError(f"method={method!r} is unknown.{meant} Choose one of {', '.join(sorted(_METHODS))}.")
     sample = tally(x, "x", counts, sample_weight)
     profile = _profile(sample.counts[sample.counts > 0.0])
     seen = int(np.count_nonzero(sample.counts))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
@@ -161,6 +161,44 @@ def test_sheather_jones_as_r_has_it(column, bandwidth):
     """bw.SJ(x, tol = 1e-12) of R 4.2.2, which by default (tol = 0.1 * lower) stops some thousandths from the answer."""
     assert sheather_jones(column) == pytest.approx(bandwidth, rel=1e-12)
     assert KernelDensityMLE("sheather_jones").fit(column[:, None]).bandwidth_[0] == pytest.approx(bandwidth, rel=1e-12)
+
+
+def _equation(x):
+    """The bandwidth by all pairs of values, without bins."""
+    n, squares = len(x), (x[:, None] - x) ** 2
+    spread = min(x.std(ddof=1), np.subtract(*np.quantile(x, [0.75, 0.25])) / 1.349)
+
+    def functional(h, order):
+        q = squares / h**2
+        terms = q**2 - 6.0 * q + 3.0 if order == 4 else q**3 - 15.0 * q**2 + 45.0 * q - 15.0
+        return np.sum(np.exp(-0.5 * q) * terms) / (n * (n - 1) * h ** (order + 1) * np.sqrt(2.0 * np.pi))
+
+    sixth = -functional(1.23 * spread * n ** (-1 / 9), 6)
+    ratio = 1.357 * (functional(1.24 * spread * n ** (-1 / 7), 4) / sixth) ** (1 / 7)
+
+    def excess(h):
+        return (0.5 / np.sqrt(np.pi) / n / functional(ratio * h ** (5 / 7), 4)) ** 0.2 - h
+
+    return brentq(excess, 0.02 * spread * n**-0.2, 2.0 * spread * n**-0.2, rtol=1e-10)
+
+
+@pytest.mark.parametrize("tail", ["cauchy", "lognormal", "one far out", "few rows far out"])
+def test_sheather_jones_of_values_that_are_mostly_close_together(tail):
+    """R's 1000 bins of the range would be wider than the bandwidth, which they make up to four times too small."""
+    rng = np.random.default_rng(1)
+    x = {
+        "cauchy": rng.standard_cauchy(800),
+        "lognormal": np.exp(3.0 * rng.normal(size=800)),
+        "one far out": np.append(rng.normal(size=800), -1e9),
+        "few rows far out": np.append(rng.normal(size=800), [2e4, 2.0001e4, 3e4]),
+    }[tail]
+    assert sheather_jones(x) == pytest.approx(_equation(x), rel=2e-3)
+
+
+def test_sheather_jones_of_concentrations_in_the_field():
+    """bw.SJ(endosulfan$ATV, nb = 1e6, tol = 1e-10) of R 4.2.2; with its 1000 bins R has 1.9."""
+    x = table("endosulfan.csv", "value", "count")
+    assert sheather_jones(np.repeat(x[:, 0], x[:, 1].astype(int))) == pytest.approx(3.39314, rel=2e-3)
 
 
 @pytest.mark.filterwarnings("error")

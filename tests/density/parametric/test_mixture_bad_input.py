@@ -181,3 +181,10 @@ def test_units_beyond_numbers_are_told():
         MixtureMLE(2, random_state=0).fit(X * 1e-200)
     with pytest.raises(DegenerateDataError, match="column 2 is a linear combination of the columns before it"):
         MixtureMLE(2, random_state=0).fit(np.c_[X, X.sum(axis=1)])
+
+
+@pytest.mark.parametrize("n_components", [1, 2])
+def test_a_start_that_is_no_mapping_of_parameters(n_components):
+    X = np.random.default_rng(0).normal(size=(20, 1))
+    with pytest.raises(TypeError, match="init is a mapping of starting parameters, .* not 'kmeans'"):
+        MixtureMLE(n_components, init="kmeans").fit(X)

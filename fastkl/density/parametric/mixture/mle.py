@@ -32,6 +32,7 @@ from fastkl.density.parametric.mixture.noise import NoiseMembers, with_noise
 from fastkl.density.parametric.mixture.order import by_parameter, ordered
 from fastkl.density.parametric.mixture.search import Search
 from fastkl.density.parametric.mixture.spurious import spurious_components
+from fastkl.density.parametric.mixture.starts import check_init
 from fastkl.density.parametric.mixture.stream import StreamMembers
 from fastkl.density.parametric.products import coded, learn_table, smaller, with_columns
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
@@ -259,6 +260,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         """Fit to rows in memory or not, and take over what was found."""
         check_search(self.tol, self.max_iter)
         whole_number(self.n_init, "n_init")
+        check_init(self.init)
         learned = mixture.learned_from(rows)
         mixture = learned
         if learned.labels and isinstance(rows, Rows):

@@ -8,7 +8,7 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -32,6 +32,15 @@ from fastkl.families.univariate import UnivariateFamily
 SOFTNESS = (0.02, 0.3, 0.8)  # share of a row that is the same for all components: the first that gives each a maximum
 LLOYD_STEPS = 3
 HIERARCHY_ROWS = 400  # of the sample that is merged step by step
+
+
+def check_init(init: Any) -> None:
+    """TypeError for a start that is no mapping of parameters, such as the name of a method."""
+    if init is not None and not isinstance(init, Mapping):
+        raise TypeError(
+            f"init is a mapping of starting parameters, in the form of params_, not {init!r}. The fit finds starts of its own "
+            "without it: leave it out, and raise n_init for more of them."
+        )
 
 
 @dataclass(frozen=True)
