@@ -18,7 +18,8 @@ from fastkl._core._linalg cimport (
     block_moments, block_squares, merge_records, moments_scratch, needs_blas, real, squares_scratch, to_triangle,
 )
 from fastkl._core._waves cimport first_wave, next_wave, perf_counter
-from libc.math cimport INFINITY, fabs, log
+from libc.math cimport INFINITY, NAN, fabs, log
+from libc.string cimport memcpy, memset
 
 cdef extern from "fk_whiten.h" nogil:
     const int FK_BLOCK
@@ -51,60 +52,99 @@ cdef double CLOSE = 1e-6  # of what may be left to gain: distances of parameters
 cdef int AHEAD = 64  # maps to there at most: quasi-Newton steps take less time than more of them
 
 
-def climbed(components, X, weights, fixed, bint joint, double least, int most, double goal=0.0):
-    """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
+cdef class Moving:
+    """Normal components of one kind on their way: EM maps of a small table one after the other, with storage made once.
 
-    They go on where that ends if the maximum is a few maps away: where gains fall by a steady factor (Aitken), the sum of all
-    that would follow is known. Once it is at most ``goal``, some more maps, whose gains are lost in rounding, bring the
-    parameters there too.
-
-    Returns the log-likelihood at each place, the sums of a pass at the last one, whether a component was not regular there,
-    that place, as ``move`` gives it (None if no map was made), and what is left to gain (infinity where that is not known).
+    A record (``record_size`` numbers) is what a pass sums up for a component, a place (``place_size``) what a map finds of all.
     """
-    cdef double total, last = -INFINITY, gain, before = INFINITY, slow = INFINITY, left = INFINITY
-    cdef double rates[3]
-    cdef int closing = -1
-    cdef bint near
-    rates[:] = [INFINITY, INFINITY, INFINITY]
-    trace, sums, place, reached = [], np.zeros((components.components, 1)), None, None
-    while True:
-        total, records = components.sums(X, weights)
-        gain = total - last
-        if closing >= 0 and gain < 0.0:
-            total = last
-        elif not gain >= 0.0:
-            return trace, sums, False, reached, INFINITY
-        trace.append(total)
-        last, sums, reached = total, records, place
-        if closing >= 0:
-            closing -= 1
-            left *= slow
-        else:
-            rates[:] = [rates[1], rates[2], gain / before]
-            before, slow, left = gain, max(rates[0], rates[1], rates[2]), INFINITY
-            if slow < 1.0 and slow - min(rates[0], rates[1], rates[2]) <= STEADY * (1.0 - slow) + ROUNDING * fabs(total) / gain:
-                left = gain * slow / (1.0 - slow)
-            near = goal > 0.0 and left < INFINITY and log(CLOSE * goal / left) / log(slow) <= AHEAD
-            if near and left <= goal:
-                closing = <int>(log(CLOSE) / log(slow))
-            elif left <= goal or (gain <= least and not near and not (goal > 0.0 and len(trace) < FEW)):
+
+    cdef readonly Py_ssize_t components
+    cdef Py_ssize_t d, record_size, place_size
+
+    cdef double sums(self, const double *x, const double *w, Py_ssize_t n, double *scratch, double *records) noexcept nogil:
+        """The log-likelihood of all rows, and their records."""
+        return NAN
+
+    cdef bint move(self, double *records, const double *fixed, bint joint, double *place) noexcept nogil:
+        """Go to the parameters that records, which are used up, lead to; False where a component is not regular there."""
+        return False
+
+    cdef Py_ssize_t sums_scratch(self) noexcept nogil:
+        """Numbers of scratch for the sums."""
+        return 0
+
+    cdef tuple parts(self, place):
+        """The arrays of a place."""
+        return ()
+
+    def maps(self, X, const double[::1] weights, const double[::1] fixed, bint joint, double least, int most, double goal=0.0):
+        """EM maps one after the other, while the log-likelihood gains more than ``least``, at most so many.
+
+        They go on where that ends if the maximum is a few maps away: where gains fall by a steady factor (Aitken), the sum of all
+        that would follow is known. Once it is at most ``goal``, some more maps, whose gains are lost in rounding, bring the
+        parameters there too. ``joint`` says that components share a covariance, or columns a variance.
+
+        Returns the log-likelihood at each place, the records of a pass at the last one, whether a component was not regular
+        there, that place (None if no map was made): weights, means, and Cholesky factors and covariances or standard
+        deviations; and what is left to gain (infinity where that is not known).
+        """
+        cdef const double[:, ::1] rows = np.ascontiguousarray(X, dtype=np.float64)
+        cdef const double *w = &weights[0] if weights is not None else NULL
+        cdef const double *held = &fixed[0] if fixed is not None else NULL
+        cdef Py_ssize_t n = rows.shape[0], size = self.components * self.record_size
+        cdef double total, last = -INFINITY, gain, before = INFINITY, slow = INFINITY, fast, left = INFINITY, rates[3]
+        cdef int closing = -1
+        cdef bint near, irregular = False
+        sums, reached = np.zeros((self.components, self.record_size)), np.empty(self.place_size)
+        cdef double[:, ::1] kept = sums
+        cdef double[::1] found = np.empty(size), place = np.empty(self.place_size), best = reached
+        cdef double[::1] scratch = np.empty(self.sums_scratch())
+        rates[:], trace = [INFINITY, INFINITY, INFINITY], []
+        while True:
+            PyErr_CheckSignals()
+            with nogil:
+                total = self.sums(&rows[0, 0], w, n, &scratch[0], &found[0])
+            gain = total - last
+            if closing >= 0 and gain < 0.0:
+                total = last
+            elif not gain >= 0.0:
+                closing = -1
                 break
-        if closing == 0 or len(trace) >= most:
-            break
-        place = components.move(records.copy(), fixed, joint)  # which adds up what is joint
-        if place is None:
-            return trace, sums, True, reached, INFINITY
-    return trace, sums, False, reached, left if closing >= 0 else INFINITY
+            trace.append(total)
+            last = total
+            memcpy(&kept[0, 0], &found[0], size * sizeof(double))
+            memcpy(&best[0], &place[0], self.place_size * sizeof(double))
+            if closing >= 0:
+                closing -= 1
+                left *= slow
+            else:
+                rates[:] = [rates[1], rates[2], gain / before]
+                slow, fast = max(rates[0], rates[1], rates[2]), min(rates[0], rates[1], rates[2])
+                before, left = gain, INFINITY
+                if slow < 1.0 and slow - fast <= STEADY * (1.0 - slow) + ROUNDING * fabs(total) / gain:
+                    left = gain * slow / (1.0 - slow)
+                near = goal > 0.0 and left < INFINITY and log(CLOSE * goal / left) / log(slow) <= AHEAD
+                if near and left <= goal:
+                    closing = <int>(log(CLOSE) / log(slow))
+                elif left <= goal or (gain <= least and not near and not (goal > 0.0 and len(trace) < FEW)):
+                    break
+            if closing == 0 or len(trace) >= most:
+                break
+            with nogil:
+                irregular = not self.move(&found[0], held, joint, &place[0])
+            if irregular:
+                closing = -1
+                break
+        parts = self.parts(reached) if len(trace) > 1 else None  # before a map there is no place but the first
+        return trace, sums, irregular, parts, left if closing >= 0 else INFINITY
 
 
-cdef class Normals:
+cdef class Normals(Moving):
     """Normal components in the form that a block reads: log-weights with the constants of the densities, means, triangles.
 
     Where they move, a ridge (d, d) is added to every covariance, and a component of less weight than ``fewest`` is not regular.
     """
 
-    cdef readonly Py_ssize_t components
-    cdef Py_ssize_t d
     cdef double[::1] constants
     cdef double[:, ::1] means, ridge
     cdef double[:, :, ::1] triangles
@@ -114,6 +154,8 @@ cdef class Normals:
         self.constants, self.means = np.array(constants, dtype=np.float64), np.array(means, dtype=np.float64)
         self.ridge, self.fewest = None if ridge is None else np.array(ridge, dtype=np.float64, order="C"), fewest
         self.components, self.d = self.means.shape[0], self.means.shape[1]
+        self.record_size = 1 + self.d + self.d * self.d
+        self.place_size = self.components * (self.record_size + self.d * self.d)
         self.read_triangles(np.array(lowers, dtype=np.float64, order="C"))
 
     cdef void read_triangles(self, double[:, :, ::1] lowers):
@@ -194,41 +236,58 @@ cdef class Normals:
             block_moments(x, scratch + k * FK_BLOCK, n, self.d, shared, records + k * length)
         return fk_weighted_sum(evidence, w, n)
 
-    def maps(self, X, weights, fixed, bint tied, double least, int most, double goal=0.0):
-        """EM maps of a small table as ``climbed`` gives them; a place is weights, means, Cholesky factors, covariances."""
-        return climbed(self, X, weights, fixed, tied, least, most, goal)
+    def maps(self, X, weights, fixed, bint joint, double least, int most, double goal=0.0):
+        with single_threaded_blas() if needs_blas(self.d) else nullcontext():
+            return Moving.maps(self, X, weights, fixed, joint, least, most, goal)
 
-    def sums(self, X, weights):
-        """Those of a pass."""
-        return self.expectation(X, weights, 1)
+    cdef Py_ssize_t sums_scratch(self) noexcept nogil:
+        return (self.components * self.record_size + (self.components + 1) * FK_BLOCK
+                + max(squares_scratch(self.d), moments_scratch(self.d)))
 
-    def move(self, double[:, ::1] records, const double[::1] fixed, bint tied):
-        """Go to the parameters that these sums lead to; None where a component is not regular there."""
-        cdef Py_ssize_t k = self.components, d = self.d
-        weights, means, covariances, lowers = np.empty(k), np.empty((k, d)), np.empty((k, d, d)), np.empty((k, d, d))
-        cdef double[::1] shares = weights
-        cdef double[:, :, ::1] spreads = covariances, factors = lowers
-        self.constants, self.means = np.empty(k), means
-        if fk_next_normals(&records[0, 0], k, d, tied, &fixed[0] if fixed is not None else NULL,
-                           &self.ridge[0, 0] if self.ridge is not None else NULL, self.fewest, &shares[0],
-                           &self.constants[0], &self.means[0, 0], &spreads[0, 0, 0], &factors[0, 0, 0]) < k:
-            return None
-        self.read_triangles(lowers.copy())
-        return weights, means, lowers, covariances
+    cdef double sums(self, const double *x, const double *w, Py_ssize_t n, double *scratch, double *records) noexcept nogil:
+        cdef Py_ssize_t size = self.components * self.record_size, start = 0, k
+        cdef double total = 0.0
+        memset(records, 0, size * sizeof(double))
+        while start < n:
+            total += self.block_expectation(
+                x + start * self.d, w + start if w != NULL else NULL, min(FK_BLOCK, n - start), scratch + size, scratch
+            )
+            for k in range(self.components):
+                merge_records(records + k * self.record_size, scratch + k * self.record_size, self.d)
+            start += FK_BLOCK
+        return total
+
+    cdef bint move(self, double *records, const double *fixed, bint joint, double *place) noexcept nogil:
+        cdef Py_ssize_t components = self.components, d = self.d, k
+        cdef double *means = place + components
+        cdef double *lowers = means + components * d, *covariances = lowers + components * d * d
+        if fk_next_normals(records, components, d, joint, fixed, &self.ridge[0, 0] if self.ridge is not None else NULL,
+                           self.fewest, place, &self.constants[0], means, covariances, lowers) < components:
+            return False
+        memcpy(&self.means[0, 0], means, components * d * sizeof(double))
+        memcpy(&self.triangles[0, 0, 0], lowers, components * d * d * sizeof(double))
+        for k in range(components):
+            to_triangle(&self.triangles[k, 0, 0], d)
+        return True
+
+    cdef tuple parts(self, place):
+        k, d = self.components, self.d
+        weights, means, lowers, covariances = np.split(place, np.cumsum([k, k * d, k * d * d]))
+        return weights, means.reshape(k, d), lowers.reshape(k, d, d), covariances.reshape(k, d, d)
 
 
-cdef class DiagonalNormals:
+cdef class DiagonalNormals(Moving):
     """Normal components by log-weights with the constants of the densities (k,), means and 1 / standard deviations (k, d)."""
 
-    cdef readonly Py_ssize_t components
-    cdef Py_ssize_t d
     cdef double[::1] constants
-    cdef double[:, ::1] means, inverse
+    cdef double[:, ::1] means, inverse, deviations
 
     def __init__(self, constants, means, inverse):
         self.constants, self.means = np.array(constants, dtype=np.float64), np.array(means, dtype=np.float64, order="C")
         self.inverse = np.array(inverse, dtype=np.float64, order="C")
+        self.deviations = 1.0 / np.asarray(self.inverse)
         self.components, self.d = self.means.shape[0], self.means.shape[1]
+        self.record_size, self.place_size = 1 + 2 * self.d, self.components * (1 + 2 * self.d)
 
     cdef Py_ssize_t scratch_size(self) noexcept nogil:
         return FK_MIXTURE_ROWS * (self.d + self.components)
@@ -283,25 +342,35 @@ cdef class DiagonalNormals:
                     merged[i] += partial[b, i]
         return total, records_array
 
-    def maps(self, X, weights, fixed, bint spherical, double least, int most, double goal=0.0):
-        """EM maps of a small table as ``climbed`` gives them; a place is weights, means, standard deviations."""
-        return climbed(self, X, weights, fixed, spherical, least, most, goal)
+    cdef Py_ssize_t sums_scratch(self) noexcept nogil:
+        return self.components * self.record_size + FK_BLOCK + self.scratch_size()
 
-    def sums(self, X, weights):
-        """Those of a pass."""
-        return self.expectation(X, weights, self.means, 1)
+    cdef double sums(self, const double *x, const double *w, Py_ssize_t n, double *scratch, double *records) noexcept nogil:
+        cdef Py_ssize_t size = self.components * self.record_size, start = 0, i
+        cdef double total = 0.0
+        memset(records, 0, size * sizeof(double))
+        while start < n:
+            total += self.block(
+                x + start * self.d, w + start if w != NULL else NULL, min(FK_BLOCK, n - start), &self.means[0, 0],
+                scratch + size + FK_BLOCK, scratch + size, scratch,
+            )
+            for i in range(size):
+                records[i] += scratch[i]
+            start += FK_BLOCK
+        return total
 
-    def move(self, const double[:, ::1] records, const double[::1] fixed, bint spherical):
-        """Go to the parameters that these sums lead to; None where a component is not regular there."""
-        cdef Py_ssize_t k = self.components, d = self.d
-        weights, means, deviations = np.empty(k), np.array(self.means), 1.0 / np.asarray(self.inverse)
-        cdef double[::1] shares = weights
-        cdef double[:, ::1] spreads = deviations
-        self.constants, self.means, self.inverse = np.empty(k), means, np.empty((k, d))
-        if fk_next_diagonals(&records[0, 0], k, d, spherical, &fixed[0] if fixed is not None else NULL, &shares[0],
-                             &self.constants[0], &self.means[0, 0], &spreads[0, 0], &self.inverse[0, 0]) < k:
-            return None
-        return weights, means, deviations
+    cdef bint move(self, double *records, const double *fixed, bint joint, double *place) noexcept nogil:
+        cdef Py_ssize_t components = self.components, size = components * self.d
+        if fk_next_diagonals(records, components, self.d, joint, fixed, place, &self.constants[0], &self.means[0, 0],
+                             &self.deviations[0, 0], &self.inverse[0, 0]) < components:
+            return False
+        memcpy(place + components, &self.means[0, 0], size * sizeof(double))
+        memcpy(place + components + size, &self.deviations[0, 0], size * sizeof(double))
+        return True
+
+    cdef tuple parts(self, place):
+        k, d = self.components, self.d
+        return place[:k], place[k:k + k * d].reshape(k, d), place[k + k * d:].reshape(k, d)
 
     cdef double block(
         self, const real *x, const double *w, Py_ssize_t n, const double *centres, double *tile, double *evidence,

@@ -8,6 +8,7 @@ its distribution's spread. Every vector of coordinates stands for a value inside
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -124,8 +125,7 @@ class Matrix:
     def __init__(self, name: str, value: Any):
         self.name, self.d = name, len(value)
         self.root = np.sqrt(np.diag(value))
-        self.rows, self.columns = np.tril_indices(self.d)
-        self.diagonal = self.rows == self.columns
+        self.rows, self.columns, self.diagonal = lower_triangle(self.d)
         self.size = len(self.rows)
 
     def entries(self) -> list[str]:
@@ -166,6 +166,13 @@ class Matrix:
 
     def fill(self, entries: Floats) -> Any:
         return symmetric(entries, self.d)
+
+
+@lru_cache(maxsize=16)
+def lower_triangle(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Rows and columns of the entries of a lower triangle, and which of these are on its diagonal."""
+    rows, columns = np.tril_indices(d)
+    return rows, columns, rows == columns
 
 
 class Direction:

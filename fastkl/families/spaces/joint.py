@@ -91,11 +91,11 @@ class Simplex(Space):
 
 def check_matrix(value: Floats, label: str) -> None:
     """ValueError unless a matrix is symmetric and positive definite, judged in the unit of each column, as it is used."""
-    variances = np.diag(value)
-    if np.any(variances <= 0.0):
+    variances = value.diagonal()
+    if not variances.min() > 0.0:
         raise ValueError(f"{label} has to be positive definite; its diagonal is not above 0.")
     root = np.sqrt(variances)
-    if np.any(np.abs(value - value.T) / root > 1e-10 * root[:, None]):
+    if (value != value.T).any() and np.any(np.abs(value - value.T) / root > 1e-10 * root[:, None]):
         raise ValueError(f"{label} has to be symmetric.")
     try:
         np.linalg.cholesky(value)

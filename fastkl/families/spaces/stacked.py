@@ -139,7 +139,7 @@ class Stacked(Space):
 
     def block(self, name: str, value: Any, unit: Any = None, entries: Collection[str] | None = None) -> Block:
         if np.ndim(value) < 2 or isinstance(self.inner, Numbers) or getattr(self.inner, "form", "full") != "full":
-            if unit is not None:
+            if unit is not None and np.shape(unit) != np.shape(value):
                 unit = np.stack([np.broadcast_to(one, np.shape(own)) for one, own in zip(unit, value, strict=True)])
             return self.inner.block(name, value, unit, entries)  # numbers each on its own take any shape
         if isinstance(self.inner, PositiveDefinite):
