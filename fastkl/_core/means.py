@@ -4,6 +4,10 @@ Every part is centred at its own mean and parts are merged by Chan's formula, ne
 around a large mean keeps its digits. The sums are those of a compiled kernel in blocks of fixed length: they call no BLAS, whose
 order of summation would depend on its threads. Values that are not finite are summed apart, since no difference of two of them
 means anything: they make the mean infinite, or nan where their signs differ.
+
+The error is that of a ratio of two sums, of w x and of w, over rows drawn with their weights: sum w^2 (x - mean)^2 / (sum w)^2.
+Kish's number of rows alone would be right only for weights that have nothing to do with the values: those of importance
+sampling have.
 """
 
 from __future__ import annotations
@@ -33,6 +37,8 @@ class Mean:
         Sums of the weights, and of their squares; the number of values where there are no weights.
     centre, squares : float
         Weighted mean, and weighted sum of squares about it; 0 where a value is not finite.
+    drift, spread : float
+        Sums of the deviations from the mean, and of their squares, times the squared weights.
     infinite : float
         Sum of the values that are not finite; 0 if all are.
     """
@@ -43,6 +49,8 @@ class Mean:
     centre: float = 0.0
     squares: float = 0.0
     infinite: float = 0.0
+    drift: float = 0.0
+    spread: float = 0.0
 
     @classmethod
     def of(cls, values: Floats, weights: Floats | None = None) -> Self:
@@ -63,7 +71,13 @@ class Mean:
                 values, weights = values[present], weights[present]
         weight, squared, centre, squares = value_moments(values, weights)
         if math.isfinite(centre) and not math.isnan(squares):
-            return cls(len(values), weight, squared, centre, squares)
+            if weights is None:
+                return cls(len(values), weight, squared, centre, squares, spread=squares)
+            with np.errstate(all="ignore"):
+                deviations = values - centre
+                drifts = weights * weights * deviations
+                drift, spread = float(drifts.sum()), float((drifts * deviations).sum())
+            return cls(len(values), weight, squared, centre, squares, drift=drift, spread=spread)
         return cls._beyond_float64(values, weights, weight, squared)
 
     @classmethod
@@ -75,7 +89,9 @@ class Mean:
                 total = float(infinite.sum()) if len(infinite) else float("nan")
             return cls(len(values), weight, squared, infinite=total)
         part = cls.of(values * _SMALLER, weights)
-        return replace(part, centre=part.centre / _SMALLER, squares=part.squares / _SMALLER / _SMALLER)
+        centre, drift = part.centre / _SMALLER, part.drift / _SMALLER
+        squares, spread = (value / _SMALLER / _SMALLER for value in (part.squares, part.spread))
+        return replace(part, centre=centre, squares=squares, drift=drift, spread=spread)
 
     def __add__(self, other: Mean) -> Mean:
         """The mean of both (T. F. Chan, G. H. Golub, R. J. LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
@@ -86,7 +102,12 @@ class Mean:
         shift, share = other.centre - self.centre, other.weight / weight if weight else 0.0
         between = shift * shift * self.weight * share if self.weight and other.weight else 0.0
         squares = self.squares + other.squares + between
-        return Mean(n_rows, weight, squared, self.centre + shift * share, squares)
+        drift, spread = self.drift + other.drift, self.spread + other.spread
+        if between:
+            for part, moved in ((self, -shift * share), (other, shift * (1.0 - share))):
+                drift += part.weight_squared * moved
+                spread += moved * (2.0 * part.drift + part.weight_squared * moved)
+        return Mean(n_rows, weight, squared, self.centre + shift * share, squares, drift=drift, spread=spread)
 
     @property
     def value(self) -> float:
@@ -101,18 +122,20 @@ class Mean:
         return self.weight * self.weight / self.weight_squared if self.weight_squared else 0.0
 
     def variance(self, size: float | None = None) -> float:
-        """Weighted variance with the divisor of an unbiased estimate from ``size`` rows, by default the effective number.
+        """Weighted variance with the divisor of an unbiased estimate from ``size`` rows.
 
+        Without a size it is by the squares of the weights: over the effective number of rows it is the squared error of the mean.
         0 for one row, inf beyond float64 and where a value is not finite.
         """
-        size = self.size if size is None else size
         if self.infinite != 0.0:
             return float("inf")
-        return self.squares / self.weight / (1.0 - 1.0 / size) if size > 1.0 else 0.0
+        squares, weight = (self.spread, self.weight_squared) if size is None else (self.squares, self.weight)
+        size = self.size if size is None else size
+        return squares / weight / (1.0 - 1.0 / size) if size > 1.0 else 0.0
 
     @property
     def error(self) -> float:
         """Standard error of the mean; nan where it is not known: for one row, and for a mean that is not finite."""
         if self.infinite != 0.0 or not self.size > 1.0:
             return float("nan")
-        return math.sqrt(self.squares / self.weight / (self.size - 1.0))
+        return math.sqrt(self.spread / self.weight_squared / (self.size - 1.0))

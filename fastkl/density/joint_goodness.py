@@ -21,6 +21,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.warned import names_compared
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
 from fastkl.divergence import entropy
+from fastkl.divergence.entropy_estimators.whitening import normalised, whiten
 from fastkl.divergence.models.model import Model
 from fastkl.exceptions import DegenerateDataError
 
@@ -67,15 +68,23 @@ class JointStatistics:
         return found
 
     def _entropy(self, rows: Floats, weights: Floats | None) -> float:
-        """The plain estimate by neighbours, in the units of the columns; -inf of rows on a surface, which have no density."""
+        """The plain estimate by neighbours; -inf of rows on a surface, which have no density.
+
+        Rows are taken to unit covariance, each sample by its own: neighbours of elongated ones see too large an entropy, and
+        those of a fit are more elongated than the rows by as much as these by chance are than their distribution.
+        """
         n_neighbors = min(NEIGHBOURS, len(rows) - 1)
         try:
+            rows, log_volume = whiten(rows, normalised(weights, len(rows)))
+        except DegenerateDataError:
+            rows, log_volume = rows / self.unit, float(np.sum(np.log(self.unit)))
+        try:
             of_rows = entropy(
-                rows / self.unit, method="knn", n_neighbors=n_neighbors, sample_weight_p=weights, standard_error=False
+                rows, method="knn", n_neighbors=n_neighbors, sample_weight_p=weights, standard_error=False
             )
         except DegenerateDataError:
             return -np.inf
-        return float(of_rows) + float(np.sum(np.log(self.unit)))
+        return float(of_rows) + log_volume
 
     def _energy(self, density: Any, rows: Floats, weights: Floats | None) -> float:
         """n times 2 E|X - Y| - E|X - X'| - E|Y - Y'|, rows X, draws Y of the density, n of either."""

@@ -27,6 +27,8 @@ __all__ = ["kl_from_log_probs"]
 
 # How well the probabilities of a whole distribution sum to 1, those of half precision too.
 _NORMALISED = 1e-2
+# The variance of log q/p beyond which that of r - 1 - log r is the larger one, where log q/p is normal: exp(v) - 1 = 2 v.
+_FAR = 1.256
 _FORMS = ("low_variance", "plain", "squared")
 
 
@@ -119,6 +121,12 @@ def kl_from_log_probs(
     shares = None if weights is None else weights / weights.sum() * n
     counted = float(tokens if shares is None else shares @ present.sum(axis=1))
     reasons, tail = _doubts(whole, ratio, form)
+    of_tokens = Mean.of(log_ratio[present], None if weights is None else np.repeat(weights, present.sum(axis=1)))
+    if form == "low_variance" and (spread := of_tokens.variance(np.inf)) > _FAR:
+        reasons.append(
+            f"The log-ratios have variance {spread:.2g}, so far apart are p and q: form='low_variance' rests on few large ratios "
+            "q/p, and its error is too small among few draws. Take form='plain'."
+        )
     diagnostics = {
         "per_token": mean.value * n / counted,
         "mean_ratio": ratio.value,

@@ -120,6 +120,11 @@ def population_stability_index(
         "reasons": reasons,
     }
     error = jeffreys_error(pair) if np.isfinite(value) else float("nan")
+    if expected > 2.0 * error:
+        reasons.append(
+            f"Equal distributions would show {expected:.2g} by chance in {len(order)} bins, and the index is too high by about "
+            "as much, more than two of its standard errors. Take fewer bins, or categorical_jeffreys."
+        )
     return Estimate(value, error, pair.n_samples, "population_stability_index", diagnostics)
 
 

@@ -68,7 +68,8 @@ class GeneralizedNormal(UnivariateFamily):
     ``params_["shape"]`` is inf and ``boundary_`` says so.
 
     Up to shape 1 the density has a cusp at loc, which is estimated to be one of the rows. Standard errors are those of the
-    expected information, with a prior those of the products of the rows' scores; for shapes up to 1/2 loc has none, since its
+    expected information, with a prior those of the products of the rows' scores, the robust ones those of differences of slopes
+    (as of `Laplace`); for shapes up to 1/2 loc has none, since its
     error falls faster than 1 / sqrt(n).
 
     References

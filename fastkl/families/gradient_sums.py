@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fastkl._core.array_types import Params
+from fastkl._core.rows import Rows
+from fastkl.families.base import Family
 
 
 def added(first: Params, second: Params) -> Params:
@@ -18,3 +20,8 @@ def both_added(first: tuple[float, Params], second: tuple[float, Params]) -> tup
 def all_added(first: list[Params], second: list[Params]) -> list[Params]:
     """The same for the gradients at several places."""
     return [added(one, other) for one, other in zip(first, second, strict=True)]
+
+
+def gradients_at(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
+    """The gradients of the log-likelihood of a block at several places."""
+    return [gradient for _, gradient in family.component_likelihoods(rows, places)]

@@ -33,7 +33,8 @@ class Laplace(UnivariateFamily):
     -----
     With an even number of rows any point between the two middle values is a maximum: their midpoint is taken (likewise for
     weights). The likelihood has a kink at every row, hence no curvature in loc: the standard errors are those of the expected
-    information, scale / sqrt(n) for either parameter. The gradient by loc counts a row at loc as 0, halfway between the slopes on
+    information, scale / sqrt(n) for either parameter; the robust ones rest on differences of slopes about loc instead, which show
+    the density of the rows at their median. The gradient by loc counts a row at loc as 0, halfway between the slopes on
     its two sides.
 
     Examples

@@ -27,8 +27,8 @@ def long_double(x, w):
     x, w = x.astype(np.longdouble), w.astype(np.longdouble)
     mean = (w * x).sum() / w.sum()
     size = w.sum() ** 2 / (w**2).sum()
-    variance = (w * (x - mean) ** 2).sum() / w.sum() * size / (size - 1)
-    return float(mean), float(np.sqrt(variance / size)), float(size)
+    square = (w**2 * (x - mean) ** 2).sum() / w.sum() ** 2 * size / (size - 1)
+    return float(mean), float(np.sqrt(square)), float(size)
 
 
 @pytest.mark.parametrize("offset", [0.0, -3.0, 1e8, -1e12])
@@ -61,6 +61,17 @@ def test_weights_are_repetitions(offset):
     assert weighted.value == pytest.approx(repeated.value, rel=4e-16)
     n = repeated.n_rows
     assert weighted.variance(n) == pytest.approx(repeated.variance(), rel=tolerance(offset))
+
+
+@pytest.mark.parametrize(("beyond", "far"), [(1.0, 0.1), (2.0, 3.0)])
+def test_the_error_knows_how_weights_go_with_values(beyond, far):
+    """Weights by the distance from 0: the spread of the mean of x^2 over 3000 samples, which Kish's number misses."""
+    x = np.random.default_rng(8).standard_normal((3000, 200))
+    found = [Mean.of(rows**2, np.where(np.abs(rows) > beyond, far, 1.0)) for rows in x]
+    error = np.sqrt(np.mean([mean.error**2 for mean in found]))
+    assert error == pytest.approx(np.std([mean.value for mean in found]), rel=0.06)
+    kish = np.sqrt(np.mean([mean.variance(mean.size) / mean.size for mean in found]))
+    assert abs(kish / error - 1.0) > 0.2
 
 
 def test_equal_weights_are_none():

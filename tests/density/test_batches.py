@@ -78,8 +78,8 @@ def test_scores_are_those_in_memory(distribution):
         np.testing.assert_allclose(found, distribution.score(X, sample_weight=weights), rtol=1e-12)
         mass = np.ones(N) if weights is None else w
         size = mass.sum() ** 2 / np.sum(mass**2)
-        variance = np.average((rows - np.average(rows, weights=mass)) ** 2, weights=mass) * size / (size - 1.0)
-        np.testing.assert_allclose(found.standard_error, np.sqrt(variance / size), rtol=1e-9, atol=1e-12)
+        square = np.sum((mass * (rows - np.average(rows, weights=mass))) ** 2) / mass.sum() ** 2 * size / (size - 1.0)
+        np.testing.assert_allclose(found.standard_error, np.sqrt(square), rtol=1e-9, atol=1e-12)
         assert found.n_samples == np.count_nonzero(mass)
     np.testing.assert_array_equal(
         distribution.score_samples_batches(cut(X)), np.concatenate([distribution.score_samples(x) for x in cut(X)])

@@ -78,6 +78,22 @@ def test_bootstrap():
         model.bootstrap(X, n_resamples=0)
 
 
+@pytest.mark.parametrize("prior", [None, "default"])
+@pytest.mark.parametrize("family", ["laplace", families.GeneralizedNormal(shape=1.0)])
+def test_robust_errors_of_a_median(family, prior):
+    """Rows that are no Laplace draws: 1 / (2 f(0) sqrt n) for the median with the density f; by the family it is 36 % less."""
+    n = 4000
+    X = stats.norm.ppf((np.arange(n) + 0.5) / n)[:, None] * [1.0, 5.0] + [0.0, 100.0]
+    model = DensityMLE(family, prior=prior, robust_errors=True).fit(X)
+    truth = np.sqrt(np.pi / 2.0 / n) * np.array([1.0, 5.0])
+    np.testing.assert_allclose(model.robust_standard_errors_["loc"], truth, rtol=0.02)
+    np.testing.assert_allclose(model.robust_standard_errors(X)["loc"], truth, rtol=0.02)
+    np.testing.assert_allclose(model.robust_standard_errors(X, np.full(n, 0.3))["loc"], truth, rtol=0.02)
+    # by column, the trace of A^-1 B is 1 / (2 f(0) b) for loc and Var |x| / b^2 for scale
+    trace = 0.5 * (model.tic(X) + 2.0 * model.log_likelihood(X))
+    assert trace == pytest.approx(2 * (np.pi / 2 + np.pi / 2 - 1), rel=0.03)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "options"),

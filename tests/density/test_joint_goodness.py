@@ -45,6 +45,15 @@ def test_what_is_reported_is_the_estimate_with_its_error():
     assert report.p_values == {}
 
 
+def test_the_divergence_of_a_normal_fit_is_the_same_in_any_units_and_directions():
+    """What is compared with samples is then a pivot, and its p-value exact; elongated samples had too large an entropy."""
+    X = RNG.normal(size=(20, 3))
+    turned = X @ np.array([[1.0, 0.9, 0.0], [0.0, 0.2, 5.0], [0.0, 0.0, 100.0]])
+    units = JointStatistics(["kl"], NORMAL, RNG)  # of other rows: those of the fit, when samples of it are compared
+    found = [units.of(DensityMLE().fit(rows), rows, None)["kl"][0] for rows in (X, turned)]
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
 @pytest.mark.parametrize("name", ["energy", "kl"])
 def test_a_right_model_passes_and_a_wrong_one_does_not(name):
     passed = DensityMLE().fit(NORMAL).goodness_of_fit(NORMAL, statistic=name, n_bootstrap=49, random_state=0)

@@ -13,6 +13,7 @@ from fastkl import (
     SourceError,
     SupportError,
     categorical_cross_entropy,
+    categorical_entropy,
     categorical_jeffreys,
     categorical_jensen_shannon,
     categorical_kl,
@@ -91,6 +92,35 @@ def test_labels_that_hardly_repeat_are_said():
     assert found.diagnostics["coverage_p"] == pytest.approx(1.0 - np.exp(-1.0), abs=0.05)
     plain = categorical_jensen_shannon([3, 2, 1, 2, 1, 1, 2], [1, 2, 3, 1, 2, 2, 1], "plugin", counts=True)
     assert any("corrected" in r for r in plain.diagnostics["reasons"])
+
+
+UNIFORM = np.random.default_rng(5).multinomial(5000, np.full(200, 0.005), size=2)
+
+
+@pytest.mark.parametrize(
+    ("call", "flag"),
+    [
+        (lambda p, q: categorical_kl(p, q, counts=True), False),
+        (lambda p, q: categorical_kl(p, q, "plugin", counts=True), True),
+        (lambda p, q: categorical_kl(p, q, unseen="smooth", counts=True), True),
+        (lambda p, q: categorical_cross_entropy(p, q, counts=True), False),
+        (lambda p, q: categorical_cross_entropy(p, q, "plugin", counts=True), True),
+        (lambda p, q: categorical_jensen_shannon(p, q, counts=True), False),
+        (lambda p, q: categorical_jensen_shannon(p, q, "plugin", counts=True), True),
+        (lambda p, q: categorical_jeffreys(p, q, counts=True), False),
+        (lambda p, q: categorical_jeffreys(p, q, "plugin", counts=True), True),
+        (lambda p, q: population_stability_index(p, q, counts=True), True),
+        (lambda p, q: categorical_entropy(p, counts=True), False),
+        (lambda p, q: categorical_entropy(p, "plugin", counts=True), True),
+        (lambda p, q: categorical_entropy(p, "chao_shen", counts=True), True),
+        (lambda p, q: categorical_entropy(p, "grassberger", counts=True), False),
+    ],
+)
+def test_a_bias_beyond_the_error_is_said(call, flag):
+    """Equal distributions of 200 symbols, 25 rows each: intervals without the correction held the truth in no sample."""
+    assert call(*UNIFORM).bias_suspected == flag
+    few = call([3000, 2000], [2900, 2100])  # where nothing has to be corrected
+    assert not few.bias_suspected
 
 
 def test_separated_samples_are_one_bit_apart():

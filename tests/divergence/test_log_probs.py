@@ -84,6 +84,18 @@ def test_doubts():
     assert kl_from_log_probs([0.0, 0.0], [0.1, -0.1], form="squared").diagnostics["bias_suspected"]
 
 
+@pytest.mark.parametrize(("shift", "far"), [(0.2, False), (1.0, False), (1.5, True)])
+def test_distributions_far_apart_have_another_form(shift, far):
+    """Log-ratios of variance shift^2, where that of r - 1 - log r is exp(shift^2) - 1 - shift^2: larger from 1.12 on."""
+    x = norm.ppf((np.arange(400) + 0.5) / 400)
+    p, q = norm.logpdf(x), norm.logpdf(x, shift)
+    assert any("Take form='plain'" in reason for reason in kl_from_log_probs(p, q).reasons) == far
+    weights = np.full(400, 0.2)
+    two = [np.column_stack([values, np.full(400, np.nan)]) for values in (p, q)]  # the second token is not there
+    assert kl_from_log_probs(*two, lengths=np.ones(400, dtype=int), sample_weight=weights).bias_suspected == far
+    assert not kl_from_log_probs(p, q, form="plain").bias_suspected
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="form"):
         kl_from_log_probs([0.0], [0.0], form="k3")

@@ -22,7 +22,7 @@ from fastkl.density.validation import as_generator, read_rows
 from fastkl.divergence.options import one_seed
 from fastkl.exceptions import DegenerateDataError, MissingValueError
 from fastkl.families.base import Family, Fit
-from fastkl.families.gradient_sums import all_added
+from fastkl.families.gradient_sums import all_added, gradients_at
 from fastkl.families.incomplete import (
     GroupedSums,
     completed,
@@ -38,7 +38,6 @@ from fastkl.families.priors import Prior, PriorLike
 from fastkl.families.product.fitting import fit_rows
 from fastkl.families.solvers.coordinates import Chart, chart_at
 from fastkl.families.solvers.curvature import derivative, hessian
-from fastkl.families.solvers.posterior import gradients_at
 from fastkl.rows.incomplete import count_empty, grouped, marked, tell_of_empty
 
 INFORMATION = 3e10  # products that the observed information may take

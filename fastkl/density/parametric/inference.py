@@ -19,8 +19,9 @@ from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.base import Family
 from fastkl.families.priors import PriorLike
 from fastkl.families.solvers.coordinates import Chart, chart_at
-from fastkl.families.solvers.curvature import row_scores, score_products
-from fastkl.families.solvers.posterior import posterior_covariance, posterior_curvature, posterior_errors
+from fastkl.families.solvers.curvature import hessian, row_scores, score_products
+from fastkl.families.solvers.kinks import information_across_kinks
+from fastkl.families.solvers.posterior import gradients_of, posterior_covariance, posterior_curvature, posterior_errors
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 
 KEPT = "score_products"  # the name among the statistics of what a fit with robust_errors=True has summed
@@ -133,17 +134,36 @@ class FitInference(Inference):
 
     def _scores(self, rows: Rows) -> Iterator[tuple[Floats, Floats]]:
         with require_finite(rows):
+            across = self._across_kinks(rows)
             for scores, weights in row_scores(self.family, rows, self.params, self._chart):
                 if not np.isfinite(scores).all():
                     raise_if_not_finite(rows)
-                yield scores, weights
+                yield scores if across is None else scores @ across.T, weights
 
     def kept_products(self) -> Floats | None:
         return self.statistics.get(KEPT)
 
     def products_to_keep(self, rows: AnyRows) -> Floats:
         """The sum of w^2 s s^T over rows in memory or not: one pass."""
-        return score_products(self.family, rows, self.params, self._chart, squared=True)
+        products = score_products(self.family, rows, self.params, self._chart, squared=True)
+        across = self._across_kinks(rows)
+        return products if across is None else across @ products @ across.T
+
+    def _across_kinks(self, rows: AnyRows) -> Floats | None:
+        """What makes of a score one that ``influence`` takes rightly; None where it does without.
+
+        A likelihood with a kink at every row has the information that the family expects, not an observed one: right while the
+        family is. The sandwich form asks for that of the rows.
+        """
+        if self.family.smooth or self.family.joint or not self._chart.size:
+            return None
+        information = information_across_kinks(self.family, rows, self.params, self._chart)
+        if self.prior is not None:
+            information -= hessian(gradients_of(self.prior, self.params), self._chart, self.params)[0]
+        with np.errstate(all="ignore"):
+            known = np.isfinite(information).all() and np.linalg.eigvalsh(information)[0] > 0.0
+        # the inverse information that ``influence`` multiplies by, exchanged for that of the rows
+        return np.linalg.inv(information @ self._inverse_information(self.covariance())) if known else None
 
     def effective_parameters(self, X: Any, sample_weight: Any) -> float:
         rows, family, statistics = self.read(X, sample_weight), self.family, self.statistics
@@ -152,7 +172,8 @@ class FitInference(Inference):
                 statistics = rows.total(family.statistics, merge=family.merge_statistics)
             inverse = self._inverse_information(self._covariance_from(statistics))
             products = score_products(family, rows, self.params, self._chart, squared=False)
-        return float(np.sum(inverse * products))
+            across = self._across_kinks(rows)
+        return float(np.sum((inverse if across is None else inverse @ across) * products))
 
     # -- in the shape of the parameters ------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank
 from fastkl.divergence.entropy_estimators.margins import OF_A_STEP, margin
 from fastkl.divergence.entropy_estimators.spacings import resolve_window
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
-from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
+from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, spread
 from fastkl.divergence.estimate import Estimate
 
 __all__ = ["marginal_split_entropy"]
@@ -114,7 +114,7 @@ def marginal_split_entropy(
         noise += float(polygamma(1, copula.n_neighbors))
     of_copula = float(shares @ copula.terms)
     value = float(marginal.sum()) + of_copula
-    variance = max(float(shares @ (terms - value) ** 2) + copula.flattened, noise) + noise
+    variance = max(spread(terms, shares) + copula.flattened, noise) + noise
     step = Mean.of(change, weights)
     of_bias = (0.5 * copula.drift) ** 2 + (OF_A_STEP * step.value) ** 2
     error = float(np.sqrt(variance / effective_size(shares) + copula.variance + of_bias))

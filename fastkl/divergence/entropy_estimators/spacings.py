@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
 from fastkl.divergence.arguments import FloatArray, require_count
-from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
+from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.exceptions import DegenerateDataError
 
@@ -104,9 +104,7 @@ def spacings_entropy(
         value = _by_scipy(x, window, "van es")
     else:
         value = float(shares @ terms)
-    mean = float(shares @ terms)
-    variance = float(shares @ (terms - mean) ** 2)
-    standard_error = np.sqrt(spacing_variance(variance, window) / effective_size(shares))
+    standard_error = np.sqrt(spacing_variance(spread(terms, shares), window) / effective_size(shares))
     return Estimate(value, float(standard_error), n, f"spacings_{method}", {"window": window})
 
 

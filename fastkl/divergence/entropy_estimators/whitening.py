@@ -26,6 +26,12 @@ def effective_size(shares: FloatArray) -> float:
     return 1.0 / float(shares @ shares)
 
 
+def spread(terms: FloatArray, shares: FloatArray) -> float:
+    """The variance that, over the effective size, is that of the weighted mean, however weights go with the terms."""
+    squared = shares**2
+    return float(squared @ (terms - shares @ terms) ** 2 / squared.sum())
+
+
 def whiten(X: FloatArray, shares: FloatArray) -> tuple[FloatArray, float]:
     """Rows of mean 0 and unit covariance, and the log of the volume that one unit of theirs has in the space of X."""
     n, d = X.shape

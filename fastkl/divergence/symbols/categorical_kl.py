@@ -140,7 +140,8 @@ def categorical_kl(
     divergence = fsum(ratio)
     variance = fsum(share * (log_ratio - divergence) ** 2) / pair.n + _variance_q(pair, share, safe)
     second_order = 0.5 * (_n_seen(pair) - 1.0) * (1.0 / pair.n + 1.0 / pair.m) ** 2
-    return _estimate(value, max(variance, second_order), pair, method)
+    corrected = fsum(share * (_cross_terms(pair, "estimate", share_q) - _surprisal(pair)))
+    return _estimate(value, max(variance, second_order), pair, method, corrected)
 
 
 def categorical_cross_entropy(
@@ -209,7 +210,8 @@ def categorical_cross_entropy(
     mean = fsum(share * surprisal)
     variance = fsum(share * (surprisal - mean) ** 2) / pair.n + _variance_q(pair, share, safe)
     second_order = (_n_seen(pair) - 1.0) * (1.0 / (pair.n * pair.m) + 0.5 / pair.m**2)
-    return _estimate(value + 0.0, max(variance, second_order), pair, method)
+    corrected = fsum(share * _cross_terms(pair, "estimate", share_q))
+    return _estimate(value + 0.0, max(variance, second_order), pair, method, corrected)
 
 
 def _check_options(method: str, unseen: str) -> None:
@@ -286,8 +288,14 @@ def _infinite(pair: CountPair, method: str) -> Estimate:
     return _estimate(float("inf"), float("nan"), pair, method)
 
 
-def _estimate(value: float, variance: float, pair: CountPair, method: str) -> Estimate:
+def _estimate(value: float, variance: float, pair: CountPair, method: str, corrected: float | None = None) -> Estimate:
+    """``corrected`` is the value without the bias of the frequencies, and of what was added to them."""
     reasons = []
+    if corrected is not None and abs(bias := value - corrected) > np.sqrt(variance):
+        reasons.append(
+            f"The value is too {'high' if bias > 0.0 else 'low'} by about {abs(bias):.2g}, more than its standard error; "
+            'method="zhang_grabchak", with unseen="estimate", takes that off.'
+        )
     if len(pair.missing):
         meaning = "the value is +inf" if np.isinf(value) else "the value rests on what was assumed about them"
         reasons.append(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from scipy.optimize import minimize
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.iterations import is_heard, is_stopped, report
-from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.rows import AnyRows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
-from fastkl.families.gradient_sums import all_added, both_added
+from fastkl.families.gradient_sums import all_added, both_added, gradients_at
 from fastkl.families.in_range import raise_if_out_of_range
 from fastkl.families.matrices import inverses
 from fastkl.families.priors import Prior, PriorLike
@@ -141,9 +140,7 @@ def _curvature(
     chart = chart_at(family, params)
     columns = _independent_columns(family, prior, chart)
     if rows is not None and not family.smooth:
-        nothing = {name: np.zeros_like(value) for name, value in params.items()}
-        of_prior = partial(_gradients_of_prior, prior, nothing)
-        return information_of_scores(family, rows, params, chart, of_prior, columns)
+        return information_of_scores(family, rows, params, chart, gradients_of(prior, params), columns)
 
     def gradients(places: list[Params]) -> list[Params]:
         return [_sum(slope, prior.gradient(at)) for slope, at in zip(likelihood.gradients(places), places, strict=True)]
@@ -151,8 +148,10 @@ def _curvature(
     return -hessian(gradients, chart, params, columns)
 
 
-def _gradients_of_prior(prior: PriorLike, nothing: Params, places: list[Params]) -> list[Params]:
-    return [_sum(nothing, prior.gradient(at)) for at in places]
+def gradients_of(prior: PriorLike, params: Params) -> Callable[[list[Params]], list[Params]]:
+    """The gradients of the log-prior at several places, with all parameters in them."""
+    nothing = {name: np.zeros_like(value) for name, value in params.items()}
+    return lambda places: [_sum(nothing, prior.gradient(at)) for at in places]
 
 
 def posterior_covariance(family: Family, params: Params, curvature: Floats) -> tuple[list[str], Floats]:
@@ -212,11 +211,6 @@ def _likelihood_of_rows(family: Family, rows: AnyRows) -> Likelihood:
         lambda at: rows.total(family.log_likelihood_and_gradient, at, merge=both_added),
         lambda places: rows.total(gradients_at, family, places, merge=all_added),
     )
-
-
-def gradients_at(rows: Rows, family: Family, places: list[Params]) -> list[Params]:
-    """The gradients of the log-likelihood of a block at several places."""
-    return [gradient for _, gradient in family.component_likelihoods(rows, places)]
 
 
 def _search(family: Family, prior: PriorLike, likelihood: Likelihood, fit: Fit, weight: float) -> Fit:
