@@ -29,9 +29,8 @@ DEFAULT_NEIGHBORS = 5
 
 _LABEL_DTYPES = ("categor", "enum", "str", "large_str", "dictionary")
 _LABEL_ADVICE = (
-    "Use fastkl.categorical_kl or fastkl.categorical_entropy for labels (their mutual information is H(x) + H(y) - H(x, y)), "
-    "fastkl.kl_divergence or fastkl.compare_tables for two tables of numbers and labels, or encode labels as numbers if the "
-    "distances between those mean something."
+    "Use fastkl.categorical_kl or fastkl.categorical_entropy for labels, fastkl.kl_divergence or fastkl.compare_tables for two "
+    "tables of numbers and labels, or encode labels as numbers if the distances between those mean something."
 )
 
 

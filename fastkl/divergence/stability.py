@@ -13,9 +13,12 @@ from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.symbols.categorical_kl import read_pair
 from fastkl.divergence.symbols.categorical_relatives import jeffreys_error
 from fastkl.divergence.symbols.discrete_relatives import jeffreys_of
+from fastkl.divergence.symbols.empirical import as_rows
 from fastkl.divergence.symbols.probability_rows import Probabilities
 from fastkl.exceptions import ColumnTypeError, SupportError
+from fastkl.rows.columns import named
 from fastkl.rows.reading import look
+from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
 __all__ = ["population_stability_index"]
@@ -142,6 +145,8 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
             "column of labels), or bins='categories' to compare them as labels all the same."
         )
     if by_value and (bins == "categories" or not numeric[0]):
+        if bins == "auto":
+            _refuse_numbers_beside_labels(reference, "reference")
         return reference, current, None
     current = match_columns(reference, current, ("reference", "current"))
     first, second = as_matrix(reference, "reference"), as_matrix(current, "current")
@@ -159,6 +164,17 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
         if edges.ndim != 1 or not len(edges) or not np.isfinite(edges).all() or (np.diff(edges) <= 0.0).any():
             raise ValueError(f"bins holds cut points in rising order, finite numbers; found {bins!r}.")
     return np.searchsorted(edges, first[:, 0]), np.searchsorted(edges, second[:, 0]), edges
+
+
+def _refuse_numbers_beside_labels(data: Any, name: str) -> None:
+    """ValueError for a table of labels and numbers, each row of which would be a symbol of its own."""
+    rows = as_rows(data)
+    numbers = [j for j, column in enumerate(rows.T) if not any(isinstance(value, str) for value in column.tolist())]
+    if numbers and rows.shape[1] > 1:
+        raise ValueError(
+            f"{name} has {rows.shape[1]} columns, labels and numbers ({named(numbers[0], column_names(data))}); the index is of "
+            "one variable at a time. fastkl.compare_tables gives it for every column."
+        )
 
 
 def _quantiles(values: FloatArray, weights: FloatArray | None, levels: FloatArray) -> FloatArray:

@@ -287,3 +287,11 @@ def test_one_symbol_is_no_certainty(call):
         "nothing."
     ]
     assert "Only one" not in str(call(["a"] * 50, ["a", "b"] * 20).diagnostics["reasons"])
+
+
+def test_the_index_of_a_table_of_numbers_and_labels_is_refused():
+    """Each row would be a symbol of its own, and the index infinite."""
+    table = pd.DataFrame({"age": np.arange(20.0), "plan": ["free", "paid"] * 10, "paid": ["yes", "no"] * 10})
+    with pytest.raises(ValueError, match=r"3 columns, labels and numbers \(column 0 \('age'\)\).*compare_tables"):
+        population_stability_index(table, table)
+    assert population_stability_index(table[["plan", "paid"]], table[["plan", "paid"]]) == 0.0
