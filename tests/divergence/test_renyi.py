@@ -8,7 +8,10 @@ from scipy import integrate, stats
 from scipy.special import gammaln
 
 from fastkl import DensityMLE, ProductDensity, kl_divergence, renyi_divergence
+from fastkl.divergence.arguments import weighted_sample
+from fastkl.divergence.assisted.renyi_samples import renyi_of_symbols
 from fastkl.divergence.assisted.working_laws import NormalPair, WorkingNormal
+from fastkl.divergence.neighbors import SamplePair
 
 ORDERS = (0.1, 0.5, 0.9, 2.0, 3.0)
 
@@ -378,3 +381,12 @@ def test_models_apart_from_each_other_are_infinitely_far():
     found = renyi_divergence(stats.pareto(2.5), stats.beta(2.0, 3.5), 0.5)
     assert found == np.inf
     assert found.reasons == ["No draw falls where both p and q have mass."]
+
+
+@pytest.mark.parametrize("n", [3, 7, 40, 49])
+def test_symbols_of_equal_shares_have_an_error_however_their_sums_are_rounded(n):
+    rows = np.arange(n, dtype=float)[:, np.newaxis]
+    pair = SamplePair(*(weighted_sample(np.tile(rows, (times, 1)), None, None) for times in (3, 5)))
+    for alpha in (0.5, 0.7, 2.0, 3.0):
+        found = renyi_of_symbols(pair, alpha)
+        assert abs(found) <= 3.0 * found.standard_error < np.inf

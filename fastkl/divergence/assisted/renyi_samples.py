@@ -213,7 +213,7 @@ def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
     variances = [float(f @ np.square(d) - (f @ d) ** 2) / rows for f, d, rows in ((p, of_p, n), (q, of_q, m))]
     bends = ((p, (alpha - 1.0) / p * of_p, n), (q, -alpha / q * of_q, m))
     bias = sum(0.5 * float(np.sum(bend * f * (1.0 - f))) / rows for f, bend, rows in bends)
-    variance = sum(variances)
+    variance = max(sum(variances), 0.0)  # of equal ratios it is 0 but for rounding
     value = (np.log(total) - bias / total + 0.5 * variance / total**2) / (alpha - 1.0)
     least = abs(bias / total / (alpha - 1.0))  # near p = q, where the variance vanishes
     error, reasons = float(np.hypot(np.sqrt(variance) / total / abs(alpha - 1.0), least)), []
