@@ -112,7 +112,7 @@ def information_with_labels(
 
 def _labels(data: Any, name: str) -> NDArray[Any]:
     """Rows of labels; ValueError where some columns are numbers."""
-    rows = as_rows(data)
+    rows = as_rows(data, name)
     numbers = [j for j, column in enumerate(rows.T) if not any(isinstance(value, str) for value in column.tolist())]
     if numbers:
         where = named(numbers[0], column_names(data))

@@ -117,7 +117,7 @@ def mutual_information(
     refuse_other_rows(x, sample_weight, ("x", "sample_weight"))
     labelled = has_labels(look(x, "x")), has_labels(look(y, "y"))
     if any(labelled):
-        rows = len(as_rows(y if labelled[1] else x))
+        rows = len(as_rows(y, "y") if labelled[1] else as_rows(x, "x"))
         options = Options("common_radius", standard_error=standard_error, random_state=one_seed(random_state, rng))
         weights = read_weights(sample_weight, rows)
         return information_with_labels(x, y, labelled, weights, options, n_jobs)

@@ -168,7 +168,7 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
 
 def _refuse_numbers_beside_labels(data: Any, name: str) -> None:
     """ValueError for a table of labels and numbers, each row of which would be a symbol of its own."""
-    rows = as_rows(data)
+    rows = as_rows(data, name)
     numbers = [j for j, column in enumerate(rows.T) if not any(isinstance(value, str) for value in column.tolist())]
     if numbers and rows.shape[1] > 1:
         raise ValueError(

@@ -112,7 +112,7 @@ def test_doubts():
             ValueError,
             r"labels and numbers \(.*'z'",
         ),
-        (np.arange(10.0), ["a", None] * 5, ValueError, "missing label"),
+        (np.arange(10.0), ["a", None] * 5, ValueError, "y holds None in row 1, column 0: a missing label"),
     ],
     ids=["lengths", "few", "constant", "function", "missing", "all", "one", "rows", "sizes", "mixed", "gap"],
 )

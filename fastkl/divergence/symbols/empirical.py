@@ -106,22 +106,22 @@ def empirical(X: ArrayLike, sample_weight: ArrayLike | None = None) -> Empirical
     return EmpiricalDistribution(X, sample_weight)
 
 
-def as_rows(X: Any) -> NDArray[Any]:
+def as_rows(X: Any, name: str = "The sample") -> NDArray[Any]:
     """Any sample, labels included, as a matrix of rows."""
-    given_names(X, "The sample")  # which refuses one that is given twice
-    rows = np.asarray(look(X, "The sample"))
+    given_names(X, name)  # which refuses one that is given twice
+    rows = np.asarray(look(X, name))
     if rows.dtype.kind == "c":
-        raise ValueError(f"The sample has dtype {rows.dtype}; real numbers or labels are expected.")
+        raise ValueError(f"{name} has dtype {rows.dtype}; real numbers or labels are expected.")
     if rows.ndim not in (1, 2) or rows.size == 0:
         raise ValueError(f"A sample has rows and columns, or one column; got an array of shape {rows.shape}.")
     if rows.ndim == 1:
         rows = rows[:, np.newaxis]
-    refuse_not_finite(rows, "The sample", column_names(X))
+    refuse_not_finite(rows, name, column_names(X))
     gone = np.argwhere(missing(rows))
     if len(gone):
         row, column = (int(i) for i in gone[0])
         raise ValueError(
-            f"The sample holds {rows[row, column]!r} in row {row}, {named(column, column_names(X))}: a missing label. Remove the "
+            f"{name} holds {rows[row, column]!r} in row {row}, {named(column, column_names(X))}: a missing label. Remove the "
             "row, or give missing values a label of their own."
         )
     return rows
