@@ -138,7 +138,7 @@ class Ranks(NamedTuple):
     @classmethod
     def of(cls, column: FloatArray, scores: FloatArray | None = None) -> Ranks:
         """Of a column (n,), whose normal scores are known or those of ranks without masses."""
-        values, first, counts = np.unique(column, return_index=True, return_counts=True)
+        values, first, counts = np.unique(np.asarray(column, np.float64), return_index=True, return_counts=True)
         if scores is not None:
             return cls(values, scores[first])
         return cls(values, np.asarray(ndtri((np.cumsum(counts) - 0.5 * counts) / len(column))))

@@ -288,3 +288,12 @@ def test_more_columns_than_rows_have_a_size(n, d):
     assert abs(estimate - 0.005 * d) < 4.0 * estimate.standard_error
     assert estimate < 6.0
     assert any("principal components" in reason for reason in estimate.reasons)
+
+
+def test_ranks_of_single_precision_and_of_integers():
+    some = np.random.default_rng(0).integers(0, 50, 300)
+    known = Ranks.of(some.astype(np.float64)).scores(np.array([-1.0, 3.5, 60.0]))
+    for dtype in (np.float32, np.int64):
+        np.testing.assert_array_equal(
+            Ranks.of(some.astype(dtype)).scores(np.array([-1.0, 3.5, 60.0], dtype=np.float32)), known
+        )
