@@ -31,7 +31,8 @@ class Pareto(ByHazard, UnivariateFamily):
 
     Notes
     -----
-    The likelihood rises with the scale until it meets the smallest value, which is the estimate and has no standard error.
+    The likelihood rises with the scale until it meets the smallest value, which is the estimate and has no standard error. The
+    errors of the shape, robust ones too, take the scale as known, which it is to 1 / n where rows do have this distribution.
 
     Examples
     --------

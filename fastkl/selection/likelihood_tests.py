@@ -84,9 +84,9 @@ def vuong_test(first: Any, second: Any, X: ArrayLike, sample_weight: ArrayLike |
 
     .. math:: z = \bar r \sqrt m / s, \quad r_i = \log p(x_i) - \log q(x_i)
 
-    with mean and standard deviation s of the r_i, and m rows (s / sqrt(m) is the error of the mean, weighted too). Under it z
-    is standard normal, if the two densities differ and the rows were not fitted to. On the rows of the fit the test
-    leans towards the density with more parameters, and it does not hold for one density inside the other: that is
+    with mean and standard deviation s of the r_i, and m rows; with weights s / sqrt(m) is the error of the weighted mean.
+    Under the hypothesis z is standard normal, if the two densities differ and the rows were not fitted to. On the rows of the
+    fit the test leans towards the density with more parameters, and it does not hold for one density inside the other: that is
     ``likelihood_ratio_test``.
 
     Parameters

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -163,9 +163,9 @@ class FitInference(Inference):
         with np.errstate(all="ignore"):
             known = np.isfinite(information).all() and np.linalg.eigvalsh(information)[0] > 0.0
         # the inverse information that ``influence`` multiplies by, exchanged for that of the rows
-        return (
-            cast(Floats, np.linalg.inv(information @ self._inverse_information(self.covariance()))) if known else None
-        )
+        if not known:
+            return None
+        return np.asarray(np.linalg.inv(information @ self._inverse_information(self.covariance())), dtype=np.float64)
 
     def effective_parameters(self, X: Any, sample_weight: Any) -> float:
         rows, family, statistics = self.read(X, sample_weight), self.family, self.statistics

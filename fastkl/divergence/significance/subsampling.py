@@ -34,8 +34,9 @@ def subsampling_interval(
     Both samples are thinned to :math:`b = n^{2/3}` and :math:`m^{2/3}` rows; the quantiles of
     :math:`\sqrt{b / (1 - b / n)} (D_b - \bar D_b)` stand for those of the error at full size, times :math:`\sqrt n`.
     Deviations are taken from the mean over the subsamples, since small samples have a larger bias. It takes no normal limit for
-    granted, but many small estimates, and is a second opinion beside the interval of `kl_divergence`. Columns are measured by
-    their quartile range in both samples together, so that no unit matters.
+    granted, but many small estimates, and is a second opinion beside the interval of `kl_divergence`. It holds the expectation
+    of the estimate: a bias, which neighbours have in several columns (a quarter of 0.375 nats among 200 rows in three), is not in
+    it. Columns are measured by their quartile range in both samples together, so that no unit matters.
 
     Parameters
     ----------
