@@ -243,7 +243,13 @@ class DistributionMembers(Density):
         -------
         ndarray of shape (d,)
             Of several counts that are as probable the smallest; NaN where no single value is (a uniform distribution). For
-            families of labels the labels.
+            families of labels the labels. Of a mixture of normal components the highest mode that mean-shift leads to from
+            the means, and from where any two of them balance.
+
+        Raises
+        ------
+        AttributeError
+            If the mode is not known, as that of a kernel density, or of a mixture of other families.
 
         Examples
         --------

@@ -275,6 +275,9 @@ class DirichletMultinomial(Multinomial):
         sums[lost] = 1.0
         return generator.multinomial(self._trials_to_draw(), shares / sums)
 
+    def mode(self, params: Params) -> Floats | None:
+        return super().mode(params) if np.isinf(params["concentration"]) else None
+
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
         alike, c = super().moments(params), float(params["concentration"])
         if alike is None or np.isinf(c):

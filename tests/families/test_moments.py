@@ -5,10 +5,13 @@ sides, and Gauss and Legendre's rule on pieces of u, which begin at the median, 
 themselves held to 50-digit arithmetic in ``test_textbook``.
 """
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy import optimize, stats
 
-from fastkl import DensityMLE, families
+from fastkl import DensityMLE, MixtureMLE, families
 from fastkl._core.special.moments import gamma_spread, log_gamma_rise, tangent_excess
 from tests.families.discovered import CLASSES, UNIVARIATE
 
@@ -154,3 +157,52 @@ def test_a_second_difference_of_log_gamma_keeps_its_digits():
                 assert float(log_gamma_rise(z, h)) == pytest.approx(float(rise), rel=tolerance)
         for t in (1e-8, 1e-3, 0.1499, 0.1501, 1.0, 1.57):
             assert float(tangent_excess(t)) == pytest.approx(float(mp.tan(mp.mpf(t)) - mp.mpf(t)), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_mode_of_normal_mixtures_is_the_highest(seed):
+    """No search of scipy from the means and from draws ends higher; components of several columns may cross."""
+    rng = np.random.default_rng(seed)
+    d, k = 1 + seed % 3, 2 + seed % 4
+    roots = rng.normal(size=(k, d, d))
+    mean, covariance = 1.5 * rng.normal(size=(k, d)), roots @ roots.transpose(0, 2, 1) + 0.05 * np.eye(d)
+    weights = rng.dirichlet(np.ones(k))
+    mixture = MixtureMLE.from_parameters(weights=weights, mean=mean, covariance=covariance)
+
+    def lost(x):
+        parts = [w * stats.multivariate_normal(m, c).pdf(x) for w, m, c in zip(weights, mean, covariance, strict=True)]
+        return -np.log(np.sum(parts))
+
+    options = {"xatol": 1e-8, "fatol": 1e-11}
+    starts = np.concatenate([mean, mixture.sample(6, random_state=seed)])
+    best = min(optimize.minimize(lost, start, method="Nelder-Mead", options=options).fun for start in starts)
+    assert lost(mixture.mode()) <= best + 1e-10
+
+
+def test_the_mode_where_two_long_components_cross():
+    """Near neither mean, but where both are as high and (x + 1) / 4 + x / 0.01 = 0; units of columns move it along."""
+    mean, long, wide = np.array([[-1.0, 0.0], [0.0, 1.0]]), np.diag([4.0, 0.01]), np.diag([0.01, 4.0])
+    for unit in (np.array([1.0, 1.0]), np.array([1e7, 1e-6])):
+        covariance = np.array([long, wide]) * np.outer(unit, unit)
+        mixture = MixtureMLE.from_parameters(weights=[0.5, 0.5], mean=mean * unit, covariance=covariance)
+        np.testing.assert_allclose(mixture.mode() / unit, [-0.25 / 100.25, 0.25 / 100.25], rtol=1e-6)
+    with pytest.raises(AttributeError, match="mode of the mixture family is not known"):
+        MixtureMLE.from_parameters("gamma", weights=[0.5, 0.5], shape=[[2.0], [3.0]], scale=[[1.0], [1.0]]).mode()
+
+
+def test_modes_of_multinomial_rows_are_the_most_probable_ones():
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        d, n = int(rng.integers(2, 4)), int(rng.integers(1, 9))
+        shares = np.arange(1.0, d + 1.0) if rng.random() < 0.3 else rng.dirichlet(np.ones(d))
+        shares /= shares.sum()
+        law = stats.multinomial(n, shares)
+        best = max(law.logpmf(row) for row in itertools.product(range(n + 1), repeat=d) if sum(row) == n)
+        mode = DensityMLE.from_parameters("multinomial", probabilities=shares, n_trials=n).mode()
+        assert law.logpmf(mode) == pytest.approx(best, abs=1e-12)
+    many = DensityMLE.from_parameters("multinomial", probabilities=[0.5, 0.25, 0.25], n_trials=10**15).mode()
+    assert many.sum() == 10.0**15
+    for family in ("multinomial", "dirichlet_multinomial"):
+        params = {} if family == "multinomial" else {"concentration": 2.0, "n_trials": 3}
+        with pytest.raises(AttributeError, match="known"):
+            DensityMLE.from_parameters(family, probabilities=[0.5, 0.5], **params).mode()

@@ -36,11 +36,16 @@ LATTICES = {
     2: np.array([-2.4, -1.6, -0.8, 0.0, 0.8]),
     3: np.array([-1.6, -0.8, 0.0, 0.8]),
 }
+# of kernels with an end, whose likelihood has a kink wherever a row comes into reach of another
+WITH_AN_END, FINE = ("epanechnikov", "linear", "cosine"), np.linspace(-3.0, 1.25, 120)
 OF_MANY_COLUMNS = np.array([-1.6, -0.8, 0.8])  # of one column or of all of them
 MOST_COLUMNS = 8  # of which each is looked at alone
 PEAKS = 3  # that are climbed from
 NARROW, WIDE = -1.0, 0.3  # and one column narrow, the others wide: the maxima are often those
-SAME = 0.05  # in logarithms: ends of rough searches that are those of one maximum
+SAME, NEARLY = (
+    0.05,
+    0.005,
+)  # in logarithms: ends of rough searches that are those of one maximum, or of a kernel with an end
 
 Begin = tuple[Floats, Floats | None]  # log-bandwidths, and the inverse curvature where it is known
 
@@ -119,16 +124,17 @@ def _starts(part: LeaveOneOut, growth: float, first: Floats) -> list[Floats]:
         except DegenerateDataError:  # of the part; all rows may have one
             return [first]
         best, other = _value(part, nearest), []
+        same = NEARLY if part.kernel in WITH_AN_END else SAME
         for peak in _peaks(part, growth, first):
             reached = climb(part, peak, None, _unheard, polish=False)[0]
-            if np.max(np.abs(reached - nearest)) > SAME and (height := _value(part, reached)) > best:
+            if np.max(np.abs(reached - nearest)) > same and (height := _value(part, reached)) > best:
                 best, other = height, [reached - growth]
     return [first, *other]
 
 
 def _peaks(part: LeaveOneOut, growth: float, first: Floats) -> list[Floats]:
     """The highest peaks of the lattice, without those next to the rule of thumb."""
-    lattice, near = _lattice(len(first))
+    lattice, near = _lattice(len(first), part.kernel in WITH_AN_END)
     ends = part.widest if len(first) == len(part.widest) else np.min(part.widest, keepdims=True)
     places = np.minimum(lattice + growth, ends)
     heights = np.array([_value(part, place) for place in places])
@@ -141,10 +147,10 @@ def _peaks(part: LeaveOneOut, growth: float, first: Floats) -> list[Floats]:
     return found
 
 
-def _lattice(size: int) -> tuple[Floats, list[npt.NDArray[np.bool_]]]:
+def _lattice(size: int, has_kinks: bool) -> tuple[Floats, list[npt.NDArray[np.bool_]]]:
     """Log-bandwidths (k, size) in units of the rule of thumb, and which of them lie next to each: none, of many columns."""
     if size in LATTICES:
-        steps = LATTICES[size]
+        steps = FINE if has_kinks and size == 1 else LATTICES[size]
         lattice = np.array(list(product(steps, repeat=size)))
         apart = np.max(np.abs(lattice[:, None] - lattice), axis=2)
         return lattice, list((apart > 0.0) & (apart < 1.5 * (steps[1] - steps[0])))

@@ -19,6 +19,7 @@ from fastkl.families.mixture.ascent import Ascent
 from fastkl.families.mixture.conditioning import conditioned
 from fastkl.families.mixture.expectation import Components, gradient_block, shared_scores
 from fastkl.families.mixture.layout import WEIGHTS, Layout
+from fastkl.families.mixture.modes import normal_mode
 from fastkl.families.mixture.moments import mixed_moments
 from fastkl.families.mixture.tails import Part, column_parts, have_joint, joint_log_tail, log_tail, quantile
 from fastkl.families.normal import Normal
@@ -360,11 +361,11 @@ class Mixture(Family):
         return quantile(self._parts(params), params[WEIGHTS], q, upper=True)
 
     def moments(self, params: Params) -> tuple[Floats, Floats] | None:
-        found = [family.moments(own) for family, own in self._components(params)]
-        known = [moments for moments in found if moments is not None]
-        if len(known) < len(found) or not self.equivariant:
-            return None  # means of angles and directions do not average
-        return mixed_moments(known, params[WEIGHTS])
+        # means of angles and directions do not average
+        return mixed_moments(self._components(params), params[WEIGHTS]) if self.equivariant else None
+
+    def mode(self, params: Params) -> Floats | None:
+        return normal_mode(self._components(params), params[WEIGHTS])
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         parts = [family.marginal(own, columns) for family, own in self._components(params)]

@@ -342,3 +342,22 @@ def test_two_values_at_an_end_warn_of_nothing():
     with pytest.warns(RepeatedValuesWarning):
         model = KernelDensityMLE(boundary="reflect").fit(X, sample_weight=weights)
     assert np.isfinite(model.score_samples(X)).all()
+
+
+def test_the_highest_of_the_many_maxima_of_a_kernel_with_an_end():
+    """By an own sum over a grid of 3000 bandwidths: within 0.002 nats in small tables where others are near."""
+    lost = []
+    for seed in (3, 9, 17, 34, 47):
+        rng, n = np.random.default_rng(seed), 50
+        two = np.concatenate([rng.normal(size=25), rng.normal(5.0, 0.3, size=25)])
+        x = (rng.normal(size=n), rng.gamma(1.5, size=n), two)[seed % 3]
+        apart = np.abs(x[:, None] - x) + np.diag(np.full(n, np.inf))
+
+        def likelihood(h, apart=apart, n=n):
+            return np.sum(np.log(0.75 * np.maximum(1.0 - (apart / h) ** 2, 0.0).sum(axis=1) / ((n - 1) * h)))
+
+        model = KernelDensityMLE("likelihood", kernel="epanechnikov").fit(x[:, None])
+        least = 1.000001 * apart.min(axis=1).max()
+        best = max(map(likelihood, np.geomspace(least, 4.0 * x.std() + least, 3000)))
+        lost.append(best - likelihood(float(np.ravel(model.bandwidth_)[0])))
+    assert max(lost) < 0.002
