@@ -16,11 +16,12 @@ from fastkl.divergence.models.draws import resolve_draws
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.models.model_pair import Expectation
 from fastkl.divergence.operands import ModelOperand, Rules, operands
-from fastkl.divergence.options import Options, also_by_rng
+from fastkl.divergence.options import Options, one_seed
 
 
-@also_by_rng
-def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state: Any = None) -> Estimate:
+def total_variation(
+    p: Any, q: Any, *, n_draws: int | None = None, random_state: Any = None, rng: Any = None
+) -> Estimate:
     r"""Total variation distance :math:`\tfrac12 \int |p - q|`: the largest difference of probabilities of one event.
 
     Parameters
@@ -30,7 +31,9 @@ def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state:
     n_draws : int, default=None
         Draws from p; by default 100 000.
     random_state : int, RandomState instance or None, default=None
-        For the draws; ``rng=`` is taken in its place.
+        For the draws.
+    rng : int, Generator or None, default=None
+        In place of ``random_state``, as numpy and scipy name it.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def total_variation(p: Any, q: Any, *, n_draws: int | None = None, random_state:
     >>> abs(estimate - 0.382925) < 3 * estimate.standard_error
     True
     """
-    return _RULES(*operands(p, q), options=Options(n_draws=n_draws, random_state=random_state))
+    return _RULES(*operands(p, q), options=Options(n_draws=n_draws, random_state=one_seed(random_state, rng)))
 
 
 def _terms(p: Model, q: Model, rows: NDArray[np.float64]) -> NDArray[np.float64]:
