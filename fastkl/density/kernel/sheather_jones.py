@@ -87,10 +87,10 @@ def binned_pairs(column: Floats) -> tuple[float, Floats]:
 
 def _pairs_of_runs(runs: list[Floats], width: float) -> Floats:
     """Numbers of pairs by the difference of their bins, of pairs in one run of values only."""
-    parts = [_pairs(np.trunc((run - run[0]) / width).astype(np.int64)) for run in runs]
-    pairs = np.zeros(max(len(part) for part in parts))
-    for part in parts:
-        pairs[: len(part)] += part
+    pairs = np.zeros(1 + int(max((run[-1] - run[0]) / width for run in runs)))
+    for run in runs:
+        found = _pairs(np.trunc((run - run[0]) / width).astype(np.int64))
+        pairs[: len(found)] += found
     return pairs
 
 
