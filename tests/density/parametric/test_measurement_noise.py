@@ -48,6 +48,11 @@ def test_scores_are_marginal(sky, model):
     assert model.log_likelihood(X, noise_covariance=noise) == pytest.approx(evidence.sum(), rel=1e-12)
     expected = model.n_parameters_ * np.log(len(X)) - 2.0 * evidence.sum()
     assert model.bic(X, noise_covariance=noise) == pytest.approx(expected, rel=1e-12)
+    shares = np.exp(logs - evidence[:, None])
+    clusters = expected - 2.0 * np.sum(shares * (logs - evidence[:, None]))
+    assert model.icl(X, noise_covariance=noise) == pytest.approx(clusters, rel=1e-12)
+    akaike = 2.0 * model.n_parameters_ - 2.0 * evidence.sum()
+    assert model.aic(X, noise_covariance=noise) == pytest.approx(akaike, rel=1e-12)
     assert model.score(X) != pytest.approx(evidence.mean(), rel=1e-3)  # of noise-free rows
 
 

@@ -83,6 +83,29 @@ def test_two_components_from_every_seed():
         assert fit.log_likelihood_ >= highest - ENOUGH
 
 
+@pytest.mark.parametrize("seed", [1, 3, 6])
+def test_two_components_among_wrong_rows(seed):
+    # one of them takes the rows of a cluster that is half within another one; most starts lead 21 nats below
+    rng = np.random.default_rng(9316)
+    centres, which, roots = rng.normal(size=(3, 3)) * 2.5, rng.integers(3, size=120), rng.normal(size=(3, 3, 3))
+    X = centres[which] + np.einsum("nij,nj->ni", roots[which], rng.normal(size=(120, 3)))
+    X[:6] = rng.uniform(-20.0, 20.0, size=(6, 3))
+    fit = MixtureMLE(2, random_state=seed, standard_errors=False).fit(X)
+    expected = max(full_em(X, (which == k).astype(int), 2) for k in range(3))
+    assert fit.log_likelihood_ >= expected - ENOUGH
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_single_wrong_row_under_one_covariance(seed):
+    # the wrong rows are so many that no start is alone with the farthest of them
+    rng = np.random.default_rng(7000)
+    root, centres = rng.normal(size=(2, 2)), rng.normal(size=(2, 2)) * 4.0
+    X = centres[rng.integers(2, size=120)] + rng.multivariate_normal(np.zeros(2), root @ root.T + 0.3 * np.eye(2), 120)
+    X[:4] = rng.normal(size=(4, 2)) * 15.0
+    fit = MixtureMLE(2, family=families.MultivariateNormal("tied"), random_state=seed, standard_errors=False).fit(X)
+    assert fit.log_likelihood_ >= tied_em(X, (np.arange(120) == 0).astype(int), 2) - ENOUGH
+
+
 def tied_em(Z, labels, k):
     """The log-likelihood that plain EM of normal components with one covariance reaches from a partition."""
     shares, (n, d) = np.eye(k)[labels], Z.shape

@@ -31,9 +31,8 @@ MOST_EXCHANGES = 20  # ways tried of more
 def moved_starts(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Params | None]:
     """Starts of other maxima: more of them where ascents are light."""
     begun = [starts.of_labels(labels) for labels in _exchanged(mixture, climb, rows, starts)]
-    if mixture.layout.size < 3:
-        return begun
-    begun += [starts.of_labels(labels) for labels in _parted(mixture, climb, rows, starts, light)]
+    if mixture.layout.size > 2:  # splits of one of two make what other starts are
+        begun += [starts.of_labels(labels) for labels in _parted(mixture, climb, rows, starts, light)]
     return begun + (_inserted(mixture, climb, rows, starts) if light else [])
 
 

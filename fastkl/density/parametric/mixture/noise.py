@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
@@ -113,6 +114,55 @@ class NoiseMembers(PosteriorMembers):
             return super().log_likelihood(X, sample_weight)
         rows = self._measured(X, sample_weight, noise_covariance)
         return weighted(self._log_density_of(rows), rows)
+
+    def aic(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, noise_covariance: ArrayLike | None = None
+    ) -> float:
+        """Akaike's criterion 2 p - 2 log L on the rows; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            The rows the mixture was fitted to.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Of the noise with which each row was measured, as for ``fit``.
+
+        Returns
+        -------
+        float
+            The criterion, in nats times 2 (H. Akaike 1974, doi:10.1109/TAC.1974.1100705).
+        """
+        total = self.log_likelihood(X, sample_weight, noise_covariance=noise_covariance)
+        return 2.0 * self.n_parameters_ - 2.0 * total
+
+    def icl(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, noise_covariance: ArrayLike | None = None
+    ) -> float:
+        """Integrated completed likelihood: ``bic`` plus twice the entropy of the responsibilities; lower is better.
+
+        It counts against components that overlap, and so tells clusters rather than shapes of the density.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            The rows the mixture was fitted to.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of at least 0.
+        noise_covariance : array-like of shape (n, d, d), (n, d) or (d, d), default=None
+            Of the noise with which each row was measured, as for ``fit``.
+
+        Returns
+        -------
+        float
+            The criterion, in nats times 2 (C. Biernacki, G. Celeux, G. Govaert 2000, doi:10.1109/34.865189, with the
+            entropy of G. McLachlan and D. Peel 2000 for their most probable components).
+        """
+        rows = with_noise(self.family_, self._read_marked(X, sample_weight), noise_covariance, sample_weight)
+        shares = self._posterior(rows)
+        entropy: Floats = -xlogy(shares, shares).sum(axis=1)
+        return self.bic(X, sample_weight, noise_covariance=noise_covariance) + 2.0 * weighted(entropy, rows)
 
     def bic(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, noise_covariance: ArrayLike | None = None

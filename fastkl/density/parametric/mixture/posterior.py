@@ -219,29 +219,6 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
             raise ValueError("responsibilities are probabilities: at least 0, and each row sums to 1.")
         return rows, r
 
-    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Integrated completed likelihood: ``bic`` plus twice the entropy of the responsibilities; lower is better.
-
-        It counts against components that overlap, and so tells clusters rather than shapes of the density.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            The rows the mixture was fitted to.
-        sample_weight : array-like of shape (n,), default=None
-            Weights of at least 0.
-
-        Returns
-        -------
-        float
-            The criterion, in nats times 2 (C. Biernacki, G. Celeux, G. Govaert 2000, doi:10.1109/34.865189, with the
-            entropy of G. McLachlan and D. Peel 2000 for their most probable components).
-        """
-        rows = self._read_marked(X, sample_weight)
-        shares = self._posterior(rows)
-        entropy: Floats = -xlogy(shares, shares).sum(axis=1)
-        return self.bic(X, sample_weight) + 2.0 * weighted(entropy, rows)
-
 
 def weighted(values: Floats, rows: Rows) -> float:
     return float(np.sum(values) if rows.weights is None else values @ rows.weights)

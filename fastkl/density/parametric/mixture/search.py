@@ -280,12 +280,11 @@ class Search:
         Components of several families also take each other's rows. Where ascents are light, rounds that gain nothing go on from
         the next lower maximum, since some are two moves away from each other.
         """
-        layout, best = self.mixture.layout, found[0]
-        if layout.size < 3 and len(layout.groups) == 1:
+        layout, best, vain, light = self.mixture.layout, found[0], 0, ascent.is_light
+        if layout.size < 3 and len(layout.groups) == 1 and not (light and rows.n_columns > 1):
             return best
-        vain, light = 0, ascent.is_light
         most = 1 if len(rows.X) > MANY_ROWS else VAIN
-        if light and rows.n_columns > 1:
+        if light and rows.n_columns > 1 and layout.size > 2:
             most = VAIN_MANY if any(self.priors) or self.mixture.tied or self._may_close_in(rows) else VAIN_LIGHT
         known, left = list(found), [best]
         for _ in range(MOVES):
