@@ -8,14 +8,15 @@ different places, and their median is the estimate where no more is known (measu
   held-out log-loss in telling rows of P and Q apart. Its exact divergence, plus what the neighbour estimate gives beyond its own
   mean on draws from the pair, shrunk where that is noise.
 * *The neighbour estimate in normal scores*, less its mean on draws from the pair there, plus that pair's divergence.
-* *A cross-fitted logistic regression* on squares, products, logarithms, tails, atoms and the ends of P: the mean log-odds of rows
-  it has not seen.
+* *A cross-fitted logistic regression* on squares, products, logarithms, tails, atoms, the ends of P, and what else a test says it
+  lacks (`further_terms`): the mean log-odds of rows it has not seen.
 
 Where no regression tells P and Q apart better than the pair, and neighbours see no more beyond it than chance gives on draws
 from it, the pair is as good as true, and the estimate goes over to its own divergence. Where one tells them apart as well, up to
 half of the estimate is its. Where one does better than both pairs, mixtures of normal distributions are tried
 (`working_mixtures`), and if these do better than the pairs they stand in for them, else the neighbours as they are for the pair's
-divergence. Of mixtures and regression one that is far ahead is the estimate. Of many rows fits learn from some (`two_samples`).
+divergence. Of mixtures and regression one that is far ahead is the estimate, but no regression beyond which neighbours see more.
+Of many rows fits learn from some (`two_samples`).
 
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
 have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying
@@ -58,8 +59,10 @@ _SCREENED = 20_000
 _MANY = 200_000
 # Samples whose rows are repeated so often on average are symbols.
 _REPEATS = 20
-# How the distance of the three corrections enters the error, and when the log-loss of one log-ratio is really lower.
-_SPREAD, _LOWER = 0.4, 0.005
+# How the distance of the three corrections enters the error.
+_SPREAD = 0.4
+# Standard deviations that neighbours may see more than a regression that is ahead of others, and those at which it is not.
+_MORE, _TOO_MUCH = 1.5, 2.5
 # Standard deviations of the neighbour estimate that leave half of the weight of a regression so far away.
 _AWAY = 4.0
 # Standard deviations of what neighbours see beyond trusted distributions that may be there all the same.
@@ -209,19 +212,19 @@ def _of_routes(
     samples: TwoSamples, regression: Route, learnt: RegressionRoute
 ) -> tuple[float, Route, dict[str, float]]:
     """The estimate of samples without atoms, the log-ratio that was chosen, and what each route says."""
-    near = regression.loss >= samples.nearest[2] - _LOWER
+    near = regression.loss >= samples.nearest[2] - samples.lower
     if not near and np.isfinite(samples.normals.divergence):
         # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
         mixtures = _mixtures(samples, regression)
         other = samples.nearest[2] if mixtures is None else mixtures.loss
-        far_ahead = _ahead(regression, other) == 1.0
+        far_ahead = _ahead(samples, regression, other) == 1.0
         if mixtures is not None:
             chosen, values = by_mixtures(samples, mixtures, only_mean=far_ahead)
             values = {"regression": regression.value} | values
             if np.isfinite(list(values.values())).all():
-                if chosen.loss < regression.loss - _LOWER:
+                if chosen.loss < regression.loss - samples.lower:
                     return chosen.value, chosen, values
-                return _between(chosen, regression, values, learnt)
+                return _between(samples, chosen, regression, values, learnt)
         if far_ahead:  # what draws would say has no weight
             chosen = learnt.ahead(1.0)
             return chosen.value, chosen, {"regression": chosen.value, "neighbors": float(samples.plain)}
@@ -231,20 +234,27 @@ def _of_routes(
         values = {"regression": regression.value, "neighbors": float(samples.plain)}
         return float(np.mean(list(values.values()))), regression, values
     if near:
-        return _weighed(chosen, regression, values), chosen, values
-    return _between(chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
+        return _weighed(samples, chosen, regression, values), chosen, values
+    return _between(samples, chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
 
 
-def _ahead(regression: Route, other: float) -> float:
-    """How far a regression is ahead of what has another log-loss."""
-    return float(np.clip((other - regression.loss) / _LOWER - 1.0, 0.0, 1.0))
+def _ahead(samples: TwoSamples, regression: Route, other: float, corrected: float = np.inf) -> float:
+    """How far a regression is ahead of what has another log-loss: not where neighbours see more than it does.
+
+    They do where they give more both as they are and ``corrected``.
+    """
+    ahead = float(np.clip(0.5 * (other - regression.loss) / samples.lower, 0.0, 1.0))
+    if ahead == 0.0:
+        return 0.0
+    more = (min(float(samples.plain), corrected) - regression.value) / max(samples.error_of_plain, 1e-300)
+    return ahead * float(np.clip((_TOO_MUCH - more) / (_TOO_MUCH - _MORE), 0.0, 1.0))
 
 
 def _between(
-    chosen: Route, regression: Route, values: dict[str, float], learnt: RegressionRoute
+    samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], learnt: RegressionRoute
 ) -> tuple[float, Route, dict[str, float]]:
     """The median of the routes, or the regression as far as it is ahead of the other that was chosen."""
-    ahead = _ahead(regression, chosen.loss)
+    ahead = _ahead(samples, regression, chosen.loss, values["corrected_neighbors"])
     if ahead > 0.5:
         chosen = learnt.ahead(ahead)
         values = values | {"regression": chosen.value}
@@ -259,17 +269,17 @@ def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
     """
     second = samples.pair.p.n_rows + samples.pair.q.n_rows <= _MANY
     found = Mixtures.of(samples)
-    return found if found and found.loss < (samples.nearest[2] if second else regression.loss) - _LOWER else None
+    return found if found and found.loss < (samples.nearest[2] if second else regression.loss) - samples.lower else None
 
 
-def _weighed(chosen: Route, regression: Route, values: dict[str, float]) -> float:
+def _weighed(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> float:
     """The median of the routes, or the working distributions' own divergence as far as they are trusted.
 
     Where a regression tells P and Q apart as well, and is no farther away than neighbours may be biased, up to half of the
     estimate is its.
     """
     median = float(np.median(list(values.values())))
-    as_good = float(np.clip(1.0 - (regression.loss - chosen.loss) / _LOWER, 0.0, 1.0))
+    as_good = float(np.clip(1.0 - (regression.loss - chosen.loss) / samples.lower, 0.0, 1.0))
     away = (regression.value - median) ** 2 / (_AWAY**2 * chosen.noise) if chosen.noise else 0.0
     between = median + 0.5 * as_good / (1.0 + away) * (regression.value - median)
     return chosen.trust * chosen.exact + (1.0 - chosen.trust) * between
@@ -329,7 +339,7 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
     far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
-    if not atoms and regression.loss < chosen.loss - _LOWER and abs(beyond_judge) > far:
+    if not atoms and regression.loss < chosen.loss - samples.lower and abs(beyond_judge) > far:
         reasons.append(
             f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
             f"{abs(beyond_judge):.2g} nats apart: none of them may be right."
@@ -365,10 +375,10 @@ def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, value
     spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
     beyond_judge = _beyond_judge(values, by_mixtures)
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
-    odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * _LOWER
+    odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * samples.lower
     odd = odd and spread > 1.5 * neighbors
     if odd or by_mixtures:
-        best = by_mixtures and chosen.loss < regression.loss - _LOWER
+        best = by_mixtures and (chosen.loss < regression.loss - samples.lower or spread < neighbors)
         reasons += unreached_reasons(samples, best)
     return reasons
 

@@ -17,6 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 
 from fastkl._core._vector_math import exp, log1p
 from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.assisted.further_terms import Fit, FurtherTerms
 from fastkl.divergence.coordinates import Ranks, centre_and_spread, measured
 
 _STEPS = 25
@@ -52,9 +53,13 @@ class RegressionTerms:
         """(rows, terms), not standardised; rows beyond the ends count as being there."""
         return np.concatenate(self.columns(Z), axis=1)
 
+    def units(self, Z: FloatArray) -> FloatArray:
+        """Rows in units of the spread."""
+        return measured(Z, self.middle, self.spread)
+
     def columns(self, Z: FloatArray) -> list[FloatArray]:
         """The same in parts."""
-        z = measured(Z, self.middle, self.spread)
+        z = self.units(Z)
         columns = [
             z,
             *_products(z),
@@ -63,6 +68,19 @@ class RegressionTerms:
             np.log(np.maximum(self.high - z, 0.0) + self.resolution),
         ]
         return columns + [(Z[:, [j]] == value).astype(np.float64) for j, value in self.atoms]
+
+
+class _Taken(NamedTuple):
+    """Further terms that were taken in, and their means and deviations."""
+
+    further: FurtherTerms
+    chosen: list[int]
+    middle: FloatArray
+    scale: FloatArray
+
+    def of(self, z: FloatArray, scores: FloatArray) -> FloatArray:
+        """(rows, terms), standardised."""
+        return (self.further.of(z, scores, self.chosen) - self.middle) / self.scale
 
 
 class RatioTerms:
@@ -94,13 +112,34 @@ class RatioTerms:
         self._kept = deviation > 1e-12
         self._scale = deviation[self._kept]
         self.learnt = self._standardised(terms)
+        self._more: _Taken | None = None
+
+    def take_lacking(self, of_p: FloatArray, times: FloatArray, whole: Regression) -> bool:
+        """Take in those further terms that a regression of the rows that are learnt from lacks; whether there are any."""
+        if whole.factor is None:
+            return False
+        z = self._usual.units(self._Z)
+        further = FurtherTerms(z, of_p == 1.0)
+        design = with_constant(self.learnt)
+        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ whole.beta, -40.0, 40.0)))
+        fit = Fit(design, times * (of_p - probability), times * probability * (1.0 - probability), whole.factor)
+        chosen = further.lacking(z, self._scores, fit)
+        if not chosen:
+            return False
+        terms = further.of(z, self._scores, chosen)
+        self._more = _Taken(further, chosen, terms.mean(axis=0), terms.std(axis=0))
+        self.learnt = np.concatenate([self.learnt, self._more.of(z, self._scores)], axis=1)
+        return True
 
     def of(self, Z: FloatArray) -> FloatArray:
         """Terms of other rows, (rows, terms)."""
         scores = np.column_stack([ranks.scores(column) for ranks, column in zip(self._ranks, Z.T, strict=True)])
         terms = self._together(Z, scores)
         terms -= self._middle
-        return self._standardised(terms)
+        terms = self._standardised(terms)
+        if self._more is None:
+            return terms
+        return np.concatenate([terms, self._more.of(self._usual.units(Z), scores)], axis=1)
 
     def _standardised(self, terms: FloatArray) -> FloatArray:
         """Of centred terms those that are not constant, in the same memory where that is all."""
@@ -176,10 +215,12 @@ def cross_fitted(
     n_folds: int,
     ridge: float = 1.0,
     masses: FloatArray | None = None,
+    whole: Regression | None = None,
 ) -> tuple[FloatArray, Regression]:
     """log p/q of every row by the regression on the other folds, and the regression on all rows.
 
-    ``of_p`` is 1 for rows of P and 0 for those of Q; ``masses`` say how often each row counts, None for once.
+    ``of_p`` is 1 for rows of P and 0 for those of Q; ``masses`` say how often each row counts, None for once. ``whole`` is the
+    regression on all rows, where it is known.
     """
     if terms.shape[1] > len(terms):  # as of embeddings: as many coordinates as rows tell all
         inside, basis = _within_rows(terms)
@@ -188,7 +229,8 @@ def cross_fitted(
         return out, whole._replace(beta=beta, factor=None)
     design, times = with_constant(terms), np.ones(len(terms)) if masses is None else masses
     single, out = design.astype(np.float32), np.empty(len(terms))
-    whole = fitted(design, of_p, times, ridge, None, single)  # which is near to those of the folds
+    if whole is None:
+        whole = fitted(design, of_p, times, ridge, None, single)  # which is near to those of the folds
     for f in range(n_folds):
         held = fold == f
         others = fitted(design, of_p, np.where(held, 0.0, times), ridge, whole, single)

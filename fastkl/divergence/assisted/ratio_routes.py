@@ -27,6 +27,8 @@ _EXAMINED, _FIRST_EXAMINED, _NO_TRUST = 200_000, 20_000, 1e-6
 # So many standard deviations of what neighbours see beyond working distributions, or of the samples' own departure from normal
 # ones, leave half of the trust in these.
 _CHANCE, _DEPARTURE = 3.0, 3.2
+# So many times what mixtures give at rows that they have not seen is no divergence of theirs.
+_BEYOND_ROWS = 2.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ class Mixtures:
     def of(cls, samples: TwoSamples) -> Mixtures | None:
         """Of two samples; None of few rows of many columns.
 
-        There the covariance of a component is singular, and the divergence in the directions without spread has no bound.
+        There the covariance of a component is singular, and the divergence in the directions without spread has no bound. None
+        either where most of the divergence is beyond the rows: mixtures that follow a few far ones.
         """
         if are_wide(samples.pair):
             return None
@@ -123,6 +126,9 @@ class Mixtures:
         drawn = min(samples.pair.p.n_rows, _MOST_DRAWS)
         working = mixture_pair(*both, samples.masses_where(), samples.rng, drawn, samples.n_threads)
         log_ratio = samples.held_out(both, lambda X, Y, masses: refined_pair(working, X, Y, masses))
+        mean = samples.learnt.p.mean(log_ratio[: samples.n])
+        if working.divergence > _BEYOND_ROWS * mean.value + 3.0 * mean.error:
+            return None
         return cls(working, log_ratio, samples.loss(log_ratio))
 
 

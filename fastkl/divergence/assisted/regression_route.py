@@ -33,7 +33,7 @@ class RegressionRoute:
     samples : TwoSamples
         With what routes share.
     by_ends : bool
-        Whether where the values of P end is a term, which those of Q are not.
+        Whether where the values of P end is a term, which those of Q are not, and what the regression lacks is taken in.
 
     Attributes
     ----------
@@ -49,7 +49,8 @@ class RegressionRoute:
         ends = samples.ends_of_p if by_ends else None
         self._terms = RatioTerms(rows, np.concatenate(samples.spaces["normal_scores"]), ends)
         self._ridge = _RIDGE
-        self.log_ratio, self._found = self._cross_fitted(_RIDGE)
+        whole = self._with_lacking() if by_ends else None
+        self.log_ratio, self._found = self._cross_fitted(_RIDGE, whole)
         self.loss = samples.loss(self.log_ratio)
         if self._understates():
             log_ratio, found = self._cross_fitted(_LITTLE_RIDGE)
@@ -57,9 +58,18 @@ class RegressionRoute:
             if loss < self.loss:
                 self._ridge, self.log_ratio, self._found, self.loss = _LITTLE_RIDGE, log_ratio, found, loss
 
-    def _cross_fitted(self, ridge: float) -> tuple[FloatArray, Regression]:
+    def _with_lacking(self) -> Regression | None:
+        """Take in the terms that the regression lacks; the regression on all rows where it lacks none."""
+        samples, design = self._samples, with_constant(self._terms.learnt)
+        if design.shape[1] > len(design):
+            return None
+        times = np.ones(len(design)) if samples.masses is None else samples.masses
+        whole = fitted(design, self._of_p(), times, _RIDGE, None)
+        return None if self._terms.take_lacking(self._of_p(), times, whole) else whole
+
+    def _cross_fitted(self, ridge: float, whole: Regression | None = None) -> tuple[FloatArray, Regression]:
         samples = self._samples
-        return cross_fitted(self._terms.learnt, self._of_p(), samples.fold, FOLDS, ridge, samples.masses)
+        return cross_fitted(self._terms.learnt, self._of_p(), samples.fold, FOLDS, ridge, samples.masses, whole)
 
     def _of_p(self) -> FloatArray:
         return np.concatenate([np.ones(self._samples.n), np.zeros(self._samples.m)])

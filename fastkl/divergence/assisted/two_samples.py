@@ -33,6 +33,8 @@ _ALL_LEARNT, _LEARNT = 20_000, 10_000
 _NUMBERS_DRAWN, _FEWEST_DRAWN, _MOST_DRAWN = 48_000, 6, 24
 # Where scores are no nearer to normal than that, by their log-loss, the columns as they are have less noise.
 _AS_NEAR = 0.002
+# When a log-loss is really lower, of so many rows of either sample; of more it is told better.
+_LOWER, _ROWS_OF_LOWER = 0.005, 500.0
 # Rows of both samples whose normal scores are those of their ranks.
 _SORTED = 200_000
 # Where not all rows are learnt from, and neighbours have little bias: up to so many rows of both samples, and one beyond.
@@ -176,6 +178,19 @@ class TwoSamples:
     def plain(self) -> Estimate:
         """The neighbour estimate of all rows."""
         return sample_divergence(self.compared, "common_radius", self.k, self._standard_error).estimate
+
+    @cached_property
+    def error_of_plain(self) -> float:
+        """Its standard error, asked for or not."""
+        if self._standard_error:
+            return self.plain.standard_error
+        return sample_divergence(self.compared, "common_radius", self.k, True).estimate.standard_error
+
+    @cached_property
+    def lower(self) -> float:
+        """By so much the log-loss of one log-ratio is really lower than that of another."""
+        p, q = self.learnt.p.effective_size, self.learnt.q.effective_size
+        return _LOWER * min(1.0, float(np.sqrt(_ROWS_OF_LOWER * (1.0 / p + 1.0 / q))))
 
     @cached_property
     def normals(self) -> NormalPair:

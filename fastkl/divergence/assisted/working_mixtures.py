@@ -1,7 +1,7 @@
 """Two mixtures of normal distributions that stand for two samples where single ones do not: clusters, heavy tails, flat
 tops.
 
-Each sample has the mixture of up to three components with the least BIC, by EM from clusters of its rows, in columns of equal
+Each sample has the mixture of up to four components with the least BIC, by EM from clusters of its rows, in columns of equal
 scale. Covariances have a ridge that is small beside that of all rows, so that no component collapses; only the ratio of the two
 densities and draws from them are asked for, so a local maximum costs accuracy alone, which the held-out rows show.
 """
@@ -16,7 +16,7 @@ from fastkl.divergence.assisted.clusters import clusters
 from fastkl.divergence.assisted.working_laws import Masses, WorkingNormal, WorkingPair, moments, ridged
 from fastkl.families._normals import Normals
 
-_MOST, _FIRST_STEPS, _STEPS, _GAIN = 3, 4, 50, 0.1
+_MOST, _FIRST_STEPS, _STEPS, _GAIN = 4, 4, 50, 0.1
 # Rows of a sample that components are sought in, and the fewest draws for the divergence of two mixtures.
 _SOUGHT_IN, _FEWEST_DRAWS = 10_000, 10_000
 # The ridge beside the covariance of all rows, and the rows that a component needs beside its columns.

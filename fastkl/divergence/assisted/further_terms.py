@@ -1,0 +1,157 @@
+"""Terms of a log-ratio that few pairs of distributions have, and a test of which of them a regression lacks.
+
+A spread that follows another column has products of three columns or four in its logarithm, as other bends have; balls, rings and
+distributions of one radius have the distance from the middle of P, and end at one. To fit all of them would cost more than they
+are worth. Rao's score test (1948, doi:10.1017/S0305004100023987) says from a regression without them by how much each would raise
+its likelihood, and only those that would by more than chance among so many are taken in.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+
+from fastkl.divergence.arguments import FloatArray
+from fastkl.divergence.assisted.working_laws import moments, ridged
+from fastkl.divergence.edges import ends
+
+# Rows whose terms are in memory at once.
+_BLOCK = 4096
+# Columns beyond which products are too many.
+_PRODUCTS = 10
+# The chance that any term is taken in where none is lacking.
+_LEVEL = 0.005
+# What is left of a term beside those that are there already: less is rounding.
+_OWN = 1e-3
+# Distances beyond which rows are not told apart: P may be a point beside Q.
+_FARTHEST = 1e60
+# Terms of the distance: itself, its logarithm, and whether a row is where P has ended.
+_OF_DISTANCE = 3
+
+
+class Fit(NamedTuple):
+    """What a score test needs of a regression.
+
+    Attributes
+    ----------
+    design : ndarray of shape (n, terms)
+        Its terms at the rows.
+    residual, weight : ndarray of shape (n,)
+        What each row has in the first two derivatives of the log-likelihood.
+    factor : tuple
+        Of its Hessian, by Cholesky.
+    """
+
+    design: FloatArray
+    residual: FloatArray
+    weight: FloatArray
+    factor: Any
+
+
+class FurtherTerms:
+    """Products of normal scores, and terms of the distance from the middle of P.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n, d)
+        Rows that are learnt from, in units of their spread.
+    of_p : ndarray of shape (n,), bool
+        Which of them are of P.
+
+    Attributes
+    ----------
+    count : int
+        How many terms there are.
+    """
+
+    def __init__(self, z: FloatArray, of_p: NDArray[np.bool_]) -> None:
+        d = z.shape[1]
+        self._products: list[tuple[int, ...]] = []
+        if d <= _PRODUCTS:
+            self._products += combinations_with_replacement(range(d), 3)
+            self._products += [four for four in combinations_with_replacement(range(d), 4) if len(set(four)) <= 2]
+        # Rows of P are nearer to their own middle than others of P would be, by what is nothing to so many of them.
+        self._first = _OF_DISTANCE if d > 1 and np.count_nonzero(of_p) >= d**3 else 0
+        self.count = self._first + len(self._products)
+        if self._first:
+            self._middle, covariance = moments(z[of_p])
+            self._factor = np.linalg.cholesky(ridged(covariance))
+            at_p = self._distance(z[of_p])[:, np.newaxis]
+            self._low, self._high = (float(end[0]) for end in ends(at_p, at_p))
+            self._least = self._high / len(z)
+
+    def of(self, z: FloatArray, scores: FloatArray, chosen: list[int]) -> FloatArray:
+        """Some of the terms at rows, by their numbers, (rows, terms)."""
+        found = np.empty((len(z), len(chosen)))
+        of_distance = self._of_distance(z) if any(number < self._first for number in chosen) else ()
+        for at, number in enumerate(chosen):
+            if number < self._first:
+                found[:, at] = of_distance[number]
+            else:
+                columns = self._products[number - self._first]
+                np.multiply.reduce([scores[:, j] for j in columns], axis=0, out=found[:, at])
+        return found
+
+    def lacking(self, z: FloatArray, scores: FloatArray, fit: Fit) -> list[int]:
+        """The numbers of those that a regression lacks, each beside those before it, the most wanted first."""
+        if not self.count:
+            return []
+        least = 2.0 * np.log(
+            self.count / _LEVEL
+        )  # a chi-square of one degree is larger with a chance below exp(-x / 2)
+        gradient, information = self._derivatives(z, scores, fit, list(range(self.count)), diagonal=True)
+        wanted = [int(number) for number in np.flatnonzero(_gain(gradient, information, 0.0) > least)]
+        if not wanted:
+            return []
+        gradient, information = self._derivatives(z, scores, fit, wanted, diagonal=False)
+        chosen: list[int] = []
+        own = _OWN * np.diagonal(information)
+        while True:
+            gain = _gain(gradient, np.diagonal(information), own)
+            best = int(gain.argmax())
+            if gain[best] <= least:
+                return chosen
+            chosen.append(wanted[best])
+            along = information[best] / information[best, best]
+            gradient = gradient - gradient[best] * along
+            information = information - np.outer(along, information[best])
+            information[best, best] = 0.0
+
+    def _derivatives(
+        self, z: FloatArray, scores: FloatArray, fit: Fit, numbers: list[int], *, diagonal: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """First derivatives by the terms, and what is left of the second ones where the regression follows."""
+        size = len(numbers)
+        gradient, beside = np.zeros(size), np.zeros((fit.design.shape[1], size))
+        among = np.zeros(size if diagonal else (size, size))
+        for first in range(0, len(z), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            terms = self.of(z[part], scores[part], numbers)
+            weighted = fit.weight[part, np.newaxis] * terms
+            gradient += fit.residual[part] @ terms
+            beside += fit.design[part].T @ weighted
+            among += np.einsum("ij,ij->j", weighted, terms) if diagonal else weighted.T @ terms
+        explained = cho_solve(fit.factor, beside, check_finite=False)
+        if not diagonal:
+            return gradient, among - beside.T @ explained
+        left = among - np.einsum("ij,ij->j", beside, explained)
+        return gradient, np.where(left > _OWN * among, left, 0.0)
+
+    def _of_distance(self, z: FloatArray) -> tuple[FloatArray, ...]:
+        distance = self._distance(z)
+        outside = (distance < self._low) | (distance > self._high)
+        return distance, np.log(distance + self._least), outside.astype(np.float64)
+
+    def _distance(self, z: FloatArray) -> FloatArray:
+        apart = solve_triangular(self._factor, (z - self._middle).T, lower=True, check_finite=False)
+        return np.asarray(np.sqrt(np.square(np.clip(apart, -_FARTHEST, _FARTHEST)).sum(axis=0)))
+
+
+def _gain(gradient: FloatArray, information: FloatArray, own: FloatArray | float) -> FloatArray:
+    """Twice what each term would add to the log-likelihood, about; nothing for those that have nothing of their own."""
+    enough = information > own
+    return np.where(enough, np.square(gradient) / np.where(enough, information, 1.0), 0.0)
