@@ -390,3 +390,14 @@ def test_symbols_of_equal_shares_have_an_error_however_their_sums_are_rounded(n)
     for alpha in (0.5, 0.7, 2.0, 3.0):
         found = renyi_of_symbols(pair, alpha)
         assert abs(found) <= 3.0 * found.standard_error < np.inf
+
+
+@pytest.mark.parametrize("p", [np.zeros(100), np.repeat([0.0, 0.5], 50)], ids=["a point", "two points"])
+def test_what_rows_cannot_tell_is_said_at_every_order(p):
+    """A point and a density have no mass in common: the divergence is infinite, and rows can tell so much and no more."""
+    q = np.random.default_rng(0).normal(size=200)
+    for one, other in ((p, q), (q, p)):
+        for alpha in (0.25, 0.5, 0.75):
+            assert renyi_divergence(one, other, alpha).bias_suspected
+    near = np.random.default_rng(0).normal(3.0, 1.0, 100)
+    assert not renyi_divergence(near, q, 0.5).bias_suspected  # the truth is 2.25

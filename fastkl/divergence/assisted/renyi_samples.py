@@ -47,6 +47,8 @@ _FEWEST = 30.0
 _MOST_MISSING = 0.5
 # Symbols of up to so many rows tell how much that might be.
 _FEW = 3
+# From this part on of the largest value that the rows can tell an estimate is no more than a bound.
+_NEAR = 0.8
 # From this order on what the tails of p are beyond the rows of q counts.
 _OF_TAILS = 0.75
 
@@ -127,6 +129,12 @@ def _by_ratio(found: Assisted, alpha: float) -> Estimate:
         reasons.append(
             f"The mean of (p/q)^alpha over q rests on {rows:.0f} effective rows: the size of the divergence of order {alpha:g} "
             "is not in the data."
+        )
+    largest = alpha * float(np.log(samples.learnt.p.effective_size) + np.log(samples.learnt.q.effective_size))
+    if value > _NEAR * largest and trust < 0.5:
+        reasons.append(
+            f"The estimate {value:.3g} is near {largest:.3g}, the largest that {samples.n} rows of p and {samples.m} of q can "
+            "tell: they hardly overlap, and the divergence is larger, or infinite."
         )
     reasons += negative_reasons(value, error)
     return _labelled(estimate, value, error, reasons, {"effective_rows": rows})
