@@ -24,7 +24,7 @@ from scipy.special import digamma, entr
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.column_doubts import column_reasons
+from fastkl.divergence.column_doubts import column_reasons, units_of
 from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.diagnostics import (
     LARGE_BALL,
@@ -169,13 +169,13 @@ def _by_neighbors(pair: SamplePair, options: Options, share: float) -> _ByNeighb
     # Where no row says anything of the spread, as of samples that are wholly apart, what a row or two more might be.
     least = (1.0 / pair.p.effective_size + 1.0 / pair.q.effective_size) ** 2 / 32.0
     error = float(np.hypot(np.sqrt(max(variance, least)), doubt))
-    of_columns, apart = column_reasons(pair, sweep.radius), _mostly_apart(large, k)
-    reasons = shared_rows_reasons(pair, shared) + of_columns + many_columns(pair.p)
+    apart = _mostly_apart(large, k)
+    reasons = shared_rows_reasons(pair, shared) + column_reasons(pair, sweep.radius) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q) + _few_rows(pair) + _beyond_range(total, error, share) + apart
     diagnostics = {"reasons": reasons, "n_neighbors": k, "shared_rows": shared, "large_balls": large}
     size = (pair.p.n_rows, pair.q.n_rows)
     error = error if options.standard_error else float("nan")
-    return _ByNeighbors(Estimate(total, error, size, "common_radius", diagnostics), doubt, of_columns + apart)
+    return _ByNeighbors(Estimate(total, error, size, "common_radius", diagnostics), doubt, units_of(pair) + apart)
 
 
 def _few_rows(pair: SamplePair) -> list[str]:

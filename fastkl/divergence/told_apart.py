@@ -13,7 +13,6 @@ over columns that go closely together, over many of them, and over edges, where 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import entr, logit
 
 from fastkl._core.blas_threads import single_threaded_blas
@@ -35,15 +34,15 @@ def jensen_shannon_bound(
 ) -> tuple[float, float] | None:
     """A lower bound of the Jensen-Shannon divergence, but for chance, and its standard error; None of few rows.
 
-    ``share`` says how large a part of the mixture is p. The same to some digits where p and q change places.
+    ``share`` says how large a part of the mixture is p. The same where p and q change places.
     """
     if min(pair.p.effective_size, pair.q.effective_size) < _FEWEST:
         return None
     seed = random_state.randint(2**31)
     both = in_order_of_values(SamplePair(_some(pair.p, seed), _some(pair.q, seed)))
+    if _comes_second(both.p, both.q):  # whichever of the two is called p
+        both, share = SamplePair(both.q, both.p), 1.0 - share
     samples = TwoSamples(both, 1, False, np.random.default_rng(seed), usual=True)
-    # by sample, whichever comes first
-    samples.fold = np.concatenate([_folds(samples.n, seed), _folds(samples.m, seed)])
     with single_threaded_blas():
         parts = [
             *samples.normal_ratios.values(),
@@ -91,5 +90,10 @@ def _some(side: Sample, seed: int) -> Sample:
     return rows_at(side, rows_at_random(side.n_rows, _MOST, np.random.default_rng(seed)))
 
 
-def _folds(n: int, seed: int) -> NDArray[np.int_]:
-    return np.random.default_rng(seed).permutation(np.arange(n) % FOLDS)
+def _comes_second(p: Sample, q: Sample) -> bool:
+    """Whether q comes before p: a sample of fewer rows, else of smaller values, comes first."""
+    if p.n_rows != q.n_rows:
+        return p.n_rows > q.n_rows
+    first, second = p.X.ravel(), q.X.ravel()
+    differ = np.flatnonzero(first != second)
+    return bool(len(differ)) and bool(first[differ[0]] > second[differ[0]])
