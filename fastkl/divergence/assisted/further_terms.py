@@ -86,15 +86,17 @@ class FurtherTerms:
 
     def of(self, z: FloatArray, scores: FloatArray, chosen: list[int]) -> FloatArray:
         """Some of the terms at rows, by their numbers, (rows, terms)."""
-        found = np.empty((len(z), len(chosen)))
+        found, columns = np.empty((len(chosen), len(z))), np.ascontiguousarray(scores.T)
         of_distance = self._of_distance(z) if any(number < self._first for number in chosen) else ()
-        for at, number in enumerate(chosen):
+        for term, number in zip(found, chosen, strict=True):
             if number < self._first:
-                found[:, at] = of_distance[number]
+                term[:] = of_distance[number]
             else:
-                columns = self._products[number - self._first]
-                np.multiply.reduce([scores[:, j] for j in columns], axis=0, out=found[:, at])
-        return found
+                first, second, *others = self._products[number - self._first]
+                np.multiply(columns[first], columns[second], out=term)
+                for other in others:
+                    term *= columns[other]
+        return found.T
 
     def lacking(self, z: FloatArray, scores: FloatArray, fit: Fit) -> list[int]:
         """The numbers of those that a regression lacks, each beside those before it, the most wanted first."""
