@@ -55,6 +55,9 @@ class Fit(NamedTuple):
 class FurtherTerms:
     """Products of normal scores, and terms of the distance from the middle of P.
 
+    A product of different columns that is taken in has its sign beside it: where P is in every other corner of Q alone, the
+    log-ratio is large as soon as a row is beyond the middle, and a product is not.
+
     Parameters
     ----------
     z : ndarray of shape (n, d)
@@ -92,10 +95,13 @@ class FurtherTerms:
             if number < self._first:
                 term[:] = of_distance[number]
             else:
-                first, second, *others = self._products[number - self._first]
+                sign, place = divmod(number - self._first, len(self._products))
+                first, second, *others = self._products[place]
                 np.multiply(columns[first], columns[second], out=term)
                 for other in others:
                     term *= columns[other]
+                if sign:
+                    np.sign(term, out=term)
         return found.T
 
     def lacking(self, z: FloatArray, scores: FloatArray, fit: Fit) -> list[int]:
@@ -116,12 +122,20 @@ class FurtherTerms:
             gain = _gain(gradient, np.diagonal(information), own)
             best = int(gain.argmax())
             if gain[best] <= least:
-                return chosen
+                return chosen + self._signs_of(chosen)
             chosen.append(wanted[best])
             along = information[best] / information[best, best]
             gradient = gradient - gradient[best] * along
             information = information - np.outer(along, information[best])
             information[best, best] = 0.0
+
+    def _signs_of(self, chosen: list[int]) -> list[int]:
+        """The numbers of the signs of those that are products of different columns."""
+        products = [number for number in chosen if number >= self._first]
+        different = [
+            len(set(columns)) == len(columns) for columns in (self._products[n - self._first] for n in products)
+        ]
+        return [n + len(self._products) for n, are in zip(products, different, strict=True) if are]
 
     def _derivatives(
         self, z: FloatArray, scores: FloatArray, fit: Fit, numbers: list[int], *, diagonal: bool
