@@ -24,6 +24,7 @@ from fastkl.divergence.arguments import FloatArray, as_matrix, weighted_sample
 from fastkl.divergence.diagnostics import negative_reasons
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_samples
+from fastkl.divergence.mixed_rows import refuse_both_in_one
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
@@ -31,6 +32,7 @@ from fastkl.divergence.symbols.empirical import as_rows
 from fastkl.divergence.told_apart import most_of_mixture
 from fastkl.exceptions import DegenerateDataError, SharedRowsWarning
 from fastkl.rows.columns import named
+from fastkl.rows.reading import look
 from fastkl.rows.tables import column_names
 
 # Fewer rows than this are none to speak of.
@@ -112,6 +114,7 @@ def information_with_labels(
 
 def _labels(data: Any, name: str) -> NDArray[Any]:
     """Rows of labels; ValueError where some columns are numbers."""
+    refuse_both_in_one(look(data, name), name)
     rows = as_rows(data, name)
     numbers = [j for j, column in enumerate(rows.T) if not any(isinstance(value, str) for value in column.tolist())]
     if numbers:

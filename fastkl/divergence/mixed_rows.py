@@ -5,6 +5,8 @@ Where one of them holds numbers alone nothing is done here; the checks of sample
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +19,11 @@ from fastkl.divergence.operands import ModelOperand, Operand, SampleOperand, ope
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import as_rows
 from fastkl.divergence.table_columns import LABEL, ColumnPair, paired_columns, refuse_missing
+from fastkl.exceptions import ColumnTypeError
+from fastkl.rows.columns import named
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
-from fastkl.rows.tables import column_types, column_values, is_table
+from fastkl.rows.tables import column_names, column_types, column_values, is_table
 from fastkl.rows.weights import read_weights
 
 
@@ -101,6 +105,8 @@ def mixed_columns(p: Any, q: Any) -> MixedColumns | None:
     p, q = look(p, "p"), look(q, "q")
     if not (has_labels(p) and has_labels(q)):
         return None
+    refuse_both_in_one(p, "p")
+    refuse_both_in_one(q, "q")
     pairs = paired_columns(p, q, None, [])
     refuse_missing(pairs, "Fill them, leave the columns out, or drop the rows.")
     return columns_by_kind(pairs)
@@ -150,9 +156,31 @@ def _codes(values: list[Any]) -> NDArray[np.intp]:
 
 def has_labels(data: Any) -> bool:
     """Whether a sample has a column of labels."""
+    return any(_are_labels(values) for values in _columns(data))
+
+
+def refuse_both_in_one(data: Any, name: str) -> None:
+    """ColumnTypeError for a column of numbers and texts: a text among numbers makes no column of labels by itself."""
+    for j, values in enumerate(_columns(data)):
+        if values.dtype.kind != "O" or not _are_labels(values):
+            continue
+        objects = values.ravel().tolist()
+        texts, numbers = ([i for i, v in enumerate(objects) if isinstance(v, kind) and v == v] for kind in (str, Real))
+        if numbers:
+            odd, others = (texts, "numbers") if len(texts) < len(numbers) else (numbers, "labels")
+            raise ColumnTypeError(
+                f"{name} holds {objects[odd[0]]!r} in row {odd[0]}, {named(j, column_names(data))}, among {others}. Mend it, or "
+                "make all values of the column text, which makes them labels."
+            )
+
+
+def _columns(data: Any) -> Iterator[NDArray[Any]]:
+    """Columns of a table or an array, each as an array."""
     if is_table(data) or hasattr(data, "column_names"):
-        return any(_are_labels(column_values(data, j)) for j in range(len(column_types(data))))
-    return _are_labels(np.asarray(data))
+        yield from (column_values(data, j) for j in range(len(column_types(data))))
+        return
+    values = np.asarray(data)
+    yield from [values] if values.ndim < 2 or values.dtype.kind != "O" else values.T
 
 
 def _are_labels(values: NDArray[Any]) -> bool:

@@ -16,7 +16,7 @@ from fastkl.divergence.mixed_rows import MixedColumns, MixedTables
 from fastkl.divergence.options import Options
 from fastkl.divergence.relatives import jensen_shannon
 from fastkl.divergence.significance.label_test import label_test
-from fastkl.divergence.significance.permutation_test import permutation_test, test_by_kind
+from fastkl.divergence.significance.permutation_test import permutation_test, permutation_test_by_kind
 from fastkl.divergence.symbols.categorical_kl import categorical_kl
 from fastkl.divergence.symbols.categorical_relatives import categorical_jensen_shannon
 
@@ -109,7 +109,9 @@ class Both:
 
     def p_value(self, n_permutations: int, rng: np.random.RandomState, n_jobs: int | None) -> float:
         """That of `permutation_test`."""
-        return test_by_kind(self.columns.rows(*_tested(self.sizes, rng)), n_permutations, rng, n_jobs).p_value
+        return permutation_test_by_kind(
+            self.columns.rows(*_tested(self.sizes, rng)), n_permutations, rng, n_jobs
+        ).p_value
 
 
 def _tested(sizes: tuple[int, int], rng: np.random.RandomState) -> list[Any]:

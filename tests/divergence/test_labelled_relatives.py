@@ -16,7 +16,7 @@ from fastkl import (
     kl_divergence,
     renyi_divergence,
 )
-from fastkl.exceptions import DegenerateDataError
+from fastkl.exceptions import ColumnTypeError, DegenerateDataError
 
 LABELS = np.array(["a", "b", "c"])
 GRID = np.linspace(-14.0, 16.0, 40_001)
@@ -146,3 +146,10 @@ def test_bad_tables():
         jensen_shannon(p.assign(x=p["x"].where(p.index != 3)), p)
     with pytest.raises(ValueError, match="labels have no distance"):
         entropy(p["kind"])
+    # a text among numbers makes no column of labels by itself, nor a number among labels
+    odd = p.assign(x=p["x"].astype(object).where(p.index != 3, "n.a."))
+    for call in (entropy, lambda one: kl_divergence(one, p), lambda one: renyi_divergence(one, one, 0.5)):
+        with pytest.raises(ColumnTypeError, match=r"p holds 'n.a.' in row 3, column 1 \('x'\), among numbers"):
+            call(odd)
+    with pytest.raises(ColumnTypeError, match=r"q holds 7 in row 5, column 0 \('kind'\), among labels"):
+        jensen_shannon(p, p.assign(kind=p["kind"].astype(object).where(p.index != 5, 7)))

@@ -191,7 +191,7 @@ def permutation_test(
             raise ValueError(
                 "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
             )
-        return test_by_kind(mixed, n_permutations, rng, n_jobs)
+        return permutation_test_by_kind(mixed, n_permutations, rng, n_jobs)
     pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
     _warn_of_few(n, m)
@@ -203,7 +203,7 @@ def permutation_test(
     return _by_neighbors(pair, k, n_permutations, rng, n_jobs)
 
 
-def test_by_kind(
+def permutation_test_by_kind(
     columns: MixedColumns, n_permutations: int, rng: np.random.RandomState, n_jobs: int | None
 ) -> PermutationTest:
     """The test of samples of labels, beside numbers or alone."""

@@ -83,8 +83,12 @@ def test_errors_of_a_maximum_with_a_prior_beside_kinks(shape):
     X = stats.gennorm.rvs(shape, size=(2000, 1), random_state=np.random.default_rng(3))
     plain = DensityMLE("generalized_normal").fit(X)
     with_prior = DensityMLE("generalized_normal", prior="default").fit(X)
-    for errors in (with_prior.standard_errors_, with_prior.robust_standard_errors(X)):
-        for name, error in plain.standard_errors_.items():
+    pairs = [
+        (with_prior.standard_errors_, plain.standard_errors_),
+        (with_prior.robust_standard_errors(X), plain.robust_standard_errors(X)),
+    ]
+    for errors, without in pairs:
+        for name, error in without.items():
             np.testing.assert_allclose(errors[name], error, rtol=0.15, err_msg=name)
 
 
