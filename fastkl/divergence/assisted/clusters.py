@@ -25,6 +25,9 @@ def clusters(rows: FloatArray, k: int, sought_in: int, starts: int = 2) -> NDArr
             centres, _ = kmeans2(some, started, iter=_STEPS, minit="matrix", missing="raise", check_finite=False)
         except ClusterError:  # a cluster has lost its rows
             centres = started
+        if starts == 1:
+            best = centres
+            break
         _, distances = vq(some, centres, check_finite=False)
         size = float(np.square(distances).sum())
         if size < least:

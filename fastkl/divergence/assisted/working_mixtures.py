@@ -19,6 +19,8 @@ from fastkl.families._normals import Normals
 _MOST, _FIRST_STEPS, _STEPS, _GAIN = 4, 4, 50, 0.1
 # Rows of a sample that components are sought in, and the fewest draws for the divergence of two mixtures.
 _SOUGHT_IN, _FEWEST_DRAWS = 10_000, 10_000
+# Rows that k-means is started from: EM does the rest.
+_CLUSTERED = 500
 # The ridge beside the covariance of all rows, and the rows that a component needs beside its columns.
 _RIDGE, _ROWS = 1e-6, 3.0
 
@@ -122,17 +124,19 @@ def mixture_of(X: FloatArray, masses: FloatArray | None) -> WorkingMixture:
     """The mixture of a sample, with the number of components that BIC asks for."""
     n, d = X.shape
     size = n if masses is None else masses.sum()
-    best, least, ridge = None, np.inf, _ridge(X, masses)
+    best, least, ridge, ways = None, np.inf, _ridge(X, masses), None
     for k in range(1, _MOST + 1):
         if size < 2.0 * k * (d + _ROWS):
             break
-        found, log_likelihood = refined(_started(X, masses, k, ridge), X, masses, ridge=ridge)
+        if k == 2:
+            ways = _ways(X, masses)
+        found, log_likelihood = refined(_started(X, masses, k, ridge, ways), X, masses, ridge=ridge)
         numbers = len(found) * (1 + d + d * (d + 1) // 2) - 1
         bic = numbers * np.log(size) - 2.0 * log_likelihood
         if bic >= least:
             break
         best, least = found, bic
-    return best if best is not None else _started(X, masses, 1, ridge)
+    return best if best is not None else _started(X, masses, 1, ridge, None)
 
 
 def refined(
@@ -152,21 +156,33 @@ def refined(
     return mixture, log_likelihood
 
 
-def _started(X: FloatArray, masses: FloatArray | None, k: int, ridge: FloatArray) -> WorkingMixture:
-    """The best of a few starts after a few steps.
+def _ways(X: FloatArray, masses: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Where rows are in two ways of parting them, (n,) each.
 
-    Rows are parted by k-means, along the direction in which they are least peaked (clusters that are narrow beside the spread of
-    other columns; from fourth moments: Cardoso 1989, doi:10.1109/ICASSP.1989.266878), and by their distance from the middle (a
-    narrow and a wide distribution in one place).
+    Along the direction in which they are least peaked (clusters that are narrow beside the spread of other columns; from fourth
+    moments: Cardoso 1989, doi:10.1109/ICASSP.1989.266878), and their squared distance from the middle (a narrow and a wide
+    distribution in one place).
     """
     times = np.ones(len(X)) if masses is None else masses
-    if k == 1:
-        return _of_parts(X, times[np.newaxis], ridge)
     z = WorkingNormal.of(*moments(X, times)).standard(X)
     squares = np.square(z).sum(axis=0)
-    along = np.linalg.eigh((z * (squares * times)) @ z.T)[1][:, 0] @ z
+    return np.linalg.eigh((z * (squares * times)) @ z.T)[1][:, 0] @ z, squares
+
+
+def _started(
+    X: FloatArray,
+    masses: FloatArray | None,
+    k: int,
+    ridge: FloatArray,
+    ways: tuple[FloatArray, FloatArray] | None,
+) -> WorkingMixture:
+    """The best of a few starts after a few steps: rows parted by k-means of some, which are in random order, and in two ways."""
+    times = np.ones(len(X)) if masses is None else masses
+    if ways is None:
+        return _of_parts(X, times[np.newaxis], ridge)
+    along, squares = ways
     starts = [
-        clusters(X, k, len(X), starts=1),
+        clusters(X, k, _CLUSTERED, starts=1),
         np.searchsorted(np.quantile(along, np.arange(1, k) / k), along),
         np.searchsorted(np.quantile(squares, 1.0 - 0.4 ** np.arange(1, k)), squares),
     ]
