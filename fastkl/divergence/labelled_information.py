@@ -53,7 +53,7 @@ class Labels(NamedTuple):
     Parameters
     ----------
     names : list
-        The distinct ones, the most frequent first.
+        The distinct ones, that of most rows first.
     codes : ndarray of shape (n,)
         Which of them a row has.
     """
@@ -62,17 +62,17 @@ class Labels(NamedTuple):
     codes: NDArray[np.intp]
 
     @classmethod
-    def of(cls, rows: NDArray[Any], weights: FloatArray) -> Labels:
-        """Those of a column, or of several as one, by their weights."""
+    def of(cls, rows: NDArray[Any]) -> Labels:
+        """Those of a column, or of several as one."""
         keys = [row[0] if len(row) == 1 else tuple(row) for row in rows.tolist()]
         names, codes = coded(keys)
-        order = np.argsort(-np.bincount(codes, weights, minlength=len(names)), kind="stable")
+        order = np.argsort(-np.bincount(codes), kind="stable")
         place = np.empty(len(names), dtype=np.intp)
         place[order] = np.arange(len(names))
         return cls([names[i] for i in order], place[codes])
 
-    def refuse_distinct(self, name: str) -> None:
-        """DegenerateDataError for labels that tell nothing: one alone, or none of them twice."""
+    def refuse_distinct(self, name: str, fewest: int) -> None:
+        """DegenerateDataError for labels that tell nothing: one alone, or none of them in two rows or as many as are needed."""
         if len(self.names) == 1:
             raise DegenerateDataError(
                 f"{name} has one label only, {self.names[0]!r}: it tells nothing. Leave it out.", 0
@@ -81,6 +81,10 @@ class Labels(NamedTuple):
             raise DegenerateDataError(
                 f"No label of {name} comes twice: its {len(self.names)} rows tell nothing of the mutual information. If they are "
                 "numbers as text, convert them; if identifiers, leave them out."
+            )
+        if np.bincount(self.codes).max() < fewest:
+            raise DegenerateDataError(
+                f"No label of {name} is in {fewest} rows or more: numbers tell nothing of labels so rare. Merge labels."
             )
 
 
@@ -103,9 +107,9 @@ def information_with_labels(
         )
     kept = masses > 0.0
     masses, sides = masses[kept], [side[kept] for side in sides]
-    known = [Labels.of(side, masses) for side, are in zip(sides, labelled, strict=True) if are]
+    known = [Labels.of(side) for side, are in zip(sides, labelled, strict=True) if are]
     for labels, name in zip(known, [name for name, are in zip("xy", labelled, strict=True) if are], strict=True):
-        labels.refuse_distinct(name)
+        labels.refuse_distinct(name, 2 if all(labelled) else _FEWEST)
     if len(known) == 2:
         return _between_labels(known[0], known[1], masses, standard_error=options.standard_error)
     numbers = sides[0] if labelled[1] else sides[1]

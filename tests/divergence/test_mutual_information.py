@@ -105,6 +105,7 @@ def test_doubts():
         (np.arange(12.0), list("abcdefghijkl"), DegenerateDataError, "No label of y comes twice"),
         (np.arange(12.0), ["a"] * 12, DegenerateDataError, "y has one label only, 'a'"),
         (np.arange(9.0), list("ababababc"), DegenerateDataError, "9 rows tell nothing"),
+        (np.arange(12.0), list("ababababcccc"), DegenerateDataError, "No label of y is in 10 rows"),
         (np.arange(20.0), list("ab") * 9, ValueError, "x has 20 rows and y 18"),
         (
             np.arange(10.0),
@@ -114,7 +115,7 @@ def test_doubts():
         ),
         (np.arange(10.0), ["a", None] * 5, ValueError, "y holds None in row 1, column 0: a missing label"),
     ],
-    ids=["lengths", "few", "constant", "function", "missing", "all", "one", "rows", "sizes", "mixed", "gap"],
+    ids=["lengths", "few", "constant", "function", "missing", "all", "one", "rows", "rare", "sizes", "mixed", "gap"],
 )
 def test_bad_input(x, y, error, words):
     with pytest.raises(error, match=words):
@@ -211,6 +212,9 @@ def test_numbers_and_labels(kind):
         np.r_[x, 50.0], np.r_[NAMES[label], ["new"]], sample_weight=np.r_[np.full(600, 2.0), 0.0]
     )
     assert float(weighted) == pytest.approx(float(found), abs=1e-12)
+    # labels of few rows are few whatever their weight
+    heavy = np.where(label == 0, 0.01, 1.0)
+    assert np.isfinite(float(mutual_information(x, NAMES[label], sample_weight=heavy)))
 
 
 def test_many_labels_of_few_rows_are_one_and_that_is_said():
