@@ -122,11 +122,6 @@ class LabelledPair:
         return cls(p, q, [", ".join(map(repr, labels)) for labels in columns.combinations], tables.n_jobs)
 
     @property
-    def reversed(self) -> LabelledPair:
-        """The same with p and q in each other's places."""
-        return LabelledPair(self.q, self.p, self.names, self.n_jobs)
-
-    @property
     def sizes(self) -> tuple[int, int]:
         """Rows of both."""
         return len(self.p.labels), len(self.q.labels)
@@ -163,11 +158,13 @@ class LabelledPair:
         ]
         if together.any():
             kept.append(("other labels", together))
+        masses = self.masses
+        seen = (masses[0] > 0.0) & (masses[1] > 0.0)
         for name, labels in kept:
-            both = labels & np.logical_and(*(mass > 0.0 for mass in self.masses))
+            both = labels & seen
             p, q = (
                 side.among(both, _factors(shares, mass, both))
-                for side, mass in zip((self.p, self.q), self.masses, strict=True)
+                for side, mass in zip((self.p, self.q), masses, strict=True)
             )
             said = self._said_of_those_together(p, q) if labels is together else []
             if min(len(p.labels), len(q.labels)) >= _LEAST:
