@@ -19,8 +19,6 @@ from fastkl.families._normals import Normals
 _MOST, _FIRST_STEPS, _STEPS, _GAIN = 4, 4, 50, 0.1
 # Rows of a sample that components are sought in, and the fewest draws for the divergence of two mixtures.
 _SOUGHT_IN, _FEWEST_DRAWS = 10_000, 10_000
-# Rows that k-means is started from: EM does the rest.
-_CLUSTERED = 500
 # The ridge beside the covariance of all rows, and the rows that a component needs beside its columns.
 _RIDGE, _ROWS = 1e-6, 3.0
 
@@ -176,13 +174,13 @@ def _started(
     ridge: FloatArray,
     ways: tuple[FloatArray, FloatArray] | None,
 ) -> WorkingMixture:
-    """The best of a few starts after a few steps: rows parted by k-means of some, which are in random order, and in two ways."""
+    """The best of a few starts after a few steps: rows parted by k-means, and in two ways."""
     times = np.ones(len(X)) if masses is None else masses
     if ways is None:
         return _of_parts(X, times[np.newaxis], ridge)
     along, squares = ways
     starts = [
-        clusters(X, k, _CLUSTERED, starts=1),
+        clusters(X, k, len(X), starts=1),
         np.searchsorted(np.quantile(along, np.arange(1, k) / k), along),
         np.searchsorted(np.quantile(squares, 1.0 - 0.4 ** np.arange(1, k)), squares),
     ]
