@@ -18,7 +18,7 @@ from scipy.stats import kruskal
 
 from fastkl.divergence.arguments import Sample, weighted_sample
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.labelled_rows import FEWEST, MOST, LabelledRows, Part, said_of_parts, variance_between
+from fastkl.divergence.labelled_rows import LabelledRows, Part, said_of_parts, taken_together, variance_between
 from fastkl.divergence.mixed_rows import MixedTables
 from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
 from fastkl.exceptions import DegenerateDataError
@@ -62,13 +62,7 @@ def entropy_of_table(table: MixedTables, of_numbers: Callable[[Sample], Estimate
 def _groups(rows: LabelledRows, names: list[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Labels by themselves, and rare ones together with as many others as make them enough."""
     count = np.bincount(rows.labels, minlength=len(names))
-    order = np.argsort(count, kind="stable")
-    together = (count < FEWEST) & (count > 0)
-    together[order[:-MOST]] = count[order[:-MOST]] > 0
-    for label in order[count[order] > 0]:
-        if not together.any() or count[together].sum() >= FEWEST:
-            break
-        together[label] = True
+    together = taken_together(count, count > 0)
     for label in np.flatnonzero(~together & (count > 0)):
         yield names[label], np.arange(len(names)) == label
     if together.any():

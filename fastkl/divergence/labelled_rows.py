@@ -18,7 +18,7 @@ from fastkl.divergence.mixed_rows import MixedTables
 from fastkl.divergence.neighbors import SamplePair
 
 # Labels of fewer rows than this in either table are taken together, and so are those beyond the most frequent.
-FEWEST, MOST = 30, 100
+_FEWEST, _MOST = 30, 100
 # So many reasons of a kind are enough.
 MOST_REASONS = 3
 # Numbers of fewer rows than this are not compared.
@@ -152,7 +152,7 @@ class LabelledPair:
         ``shares`` (labels,) say which labels matter, and how much each among those that are together; 0 leaves one out. Groups of
         too few rows are left out.
         """
-        together = self._rare(shares > 0.0)
+        together = taken_together(np.minimum(*self.rows), shares > 0.0)
         kept = [
             (self.names[label], np.arange(len(shares)) == label) for label in np.flatnonzero(~together & (shares > 0))
         ]
@@ -169,18 +169,6 @@ class LabelledPair:
             said = self._said_of_those_together(p, q) if labels is together else []
             if min(len(p.labels), len(q.labels)) >= _LEAST:
                 yield Group(name, labels, self._numbers(p, q)), said
-
-    def _rare(self, matter: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which labels are taken together: those with few rows, and at least so many that these are enough together."""
-        fewer = np.minimum(*self.rows)
-        order = np.argsort(fewer, kind="stable")
-        together = (fewer < FEWEST) & matter
-        together[order[:-MOST]] = matter[order[:-MOST]]
-        for label in order[matter[order]]:
-            if not together.any() or fewer[together].sum() >= FEWEST:
-                break
-            together[label] = True
-        return together
 
     def _numbers(self, p: LabelledRows, q: LabelledRows) -> SamplePair:
         one, other = (weighted_sample(np.ascontiguousarray(x.numbers), x.weights, self.n_jobs) for x in (p, q))
@@ -213,6 +201,18 @@ class LabelledPair:
             "other ways for one of them than for another: some of that is missing, and the estimate is rather a lower bound. "
             "Merge labels, or leave columns of many labels out."
         ]
+
+
+def taken_together(rows: NDArray[np.intp], matter: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which labels are taken together: those with few rows, and at least so many that these are enough together."""
+    order = np.argsort(rows, kind="stable")
+    together = (rows < _FEWEST) & matter
+    together[order[:-_MOST]] = matter[order[:-_MOST]]
+    for label in order[matter[order]]:
+        if not together.any() or rows[together].sum() >= _FEWEST:
+            break
+        together[label] = True
+    return together
 
 
 def said_of_parts(parts: list[Part], doubted: float) -> list[str]:
