@@ -28,7 +28,7 @@ from fastkl.divergence.mixed_rows import refuse_both_in_one
 from fastkl.divergence.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
-from fastkl.divergence.symbols.empirical import as_rows
+from fastkl.divergence.symbols.empirical import as_rows, columns_without_text
 from fastkl.divergence.told_apart import most_of_mixture
 from fastkl.exceptions import DegenerateDataError, SharedRowsWarning
 from fastkl.rows.columns import named
@@ -120,7 +120,7 @@ def _labels(data: Any, name: str) -> NDArray[Any]:
     """Rows of labels; ValueError where some columns are numbers."""
     refuse_both_in_one(look(data, name), name)
     rows = as_rows(data, name)
-    numbers = [j for j, column in enumerate(rows.T) if not any(isinstance(value, str) for value in column.tolist())]
+    numbers = columns_without_text(rows)
     if numbers:
         where = named(numbers[0], column_names(data))
         raise ValueError(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.distinct import coded
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.models.draws import default_draws, resolve_draws
 from fastkl.divergence.models.model import is_model
@@ -117,9 +118,9 @@ def columns_by_kind(pairs: list[ColumnPair]) -> MixedColumns:
     n, m = (len(values) for values in pairs[0].values)
     of_numbers = [np.concatenate(pair.values) for pair in pairs if pair.kind != LABEL]
     of_labels = [np.concatenate(pair.values).tolist() for pair in pairs if pair.kind == LABEL]
-    codes = [_codes(values) for values in of_labels]
+    codes = [coded(values)[1] for values in of_labels]
     if len(codes) > 1:
-        codes.append(_codes(list(zip(*(code.tolist() for code in codes), strict=True))))
+        codes.append(coded(list(zip(*(code.tolist() for code in codes), strict=True)))[1])
     numbers = np.column_stack(of_numbers).astype(np.float64) if of_numbers else np.empty((n + m, 0))
     labels = np.column_stack(codes) if codes else np.empty((n + m, 0), dtype=np.intp)
     combinations = list(dict.fromkeys(zip(*of_labels, strict=True)))
@@ -146,12 +147,6 @@ def mixed_columns_or_draws(
     if drawn.shape[1] != rows.shape[1]:
         raise ValueError(f"{one.name} has {rows.shape[1]} columns and {other.name} draws rows of {drawn.shape[1]}.")
     return mixed_columns(drawn, rows) if models[0] else mixed_columns(rows, drawn)
-
-
-def _codes(values: list[Any]) -> NDArray[np.intp]:
-    """Whole numbers from 0 for values, by their first occurrence."""
-    known = {value: code for code, value in enumerate(dict.fromkeys(values))}
-    return np.array([known[value] for value in values], dtype=np.intp)
 
 
 def has_labels(data: Any) -> bool:

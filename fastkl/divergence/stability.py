@@ -13,7 +13,7 @@ from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.symbols.categorical_kl import read_pair
 from fastkl.divergence.symbols.categorical_relatives import jeffreys_error
 from fastkl.divergence.symbols.discrete_relatives import jeffreys_of
-from fastkl.divergence.symbols.empirical import as_rows
+from fastkl.divergence.symbols.empirical import as_rows, columns_without_text
 from fastkl.divergence.symbols.probability_rows import Probabilities
 from fastkl.exceptions import ColumnTypeError, SupportError
 from fastkl.rows.columns import named
@@ -169,7 +169,7 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
 def _refuse_numbers_beside_labels(data: Any, name: str) -> None:
     """ValueError for a table of labels and numbers, each row of which would be a symbol of its own."""
     rows = as_rows(data, name)
-    numbers = [j for j, column in enumerate(rows.T) if not any(isinstance(value, str) for value in column.tolist())]
+    numbers = columns_without_text(rows)
     if numbers and rows.shape[1] > 1:
         raise ValueError(
             f"{name} has {rows.shape[1]} columns, labels and numbers ({named(numbers[0], column_names(data))}); the index is of "

@@ -127,6 +127,11 @@ def as_rows(X: Any, name: str = "The sample") -> NDArray[Any]:
     return rows
 
 
+def columns_without_text(rows: NDArray[Any]) -> list[int]:
+    """Numbers of the columns that hold no text."""
+    return [j for j, column in enumerate(rows.T) if not any(isinstance(value, str) for value in column.tolist())]
+
+
 def _codes(column: NDArray[Any], place: str) -> NDArray[np.intp]:
     """Numbers of the distinct values of a column in their order; ColumnTypeError where numbers and texts have none."""
     try:
