@@ -19,7 +19,7 @@ from sklearn.neighbors import KernelDensity
 
 from fastkl import KernelDensityMLE
 from fastkl._core import _vector_math
-from fastkl.density.kernel.leave_one_out import LeaveOneOut
+from fastkl.density.kernel.bandwidths.leave_one_out import LeaveOneOut
 
 
 def timed(function, *args):

@@ -107,6 +107,21 @@ def test_files_import_no_circle():
     assert circle is None, " -> ".join(str(path.relative_to(ROOT)) for path in circle)
 
 
+@pytest.mark.parametrize(
+    "room", sorted({path.parent for path in MODULES}), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_rooms_in_a_room_import_no_circle(room):
+    """A folder that is imported, whatever is in it, imports nothing from the folders and files beside it that import it."""
+    graph = {}
+    for path in MODULES:
+        if room in path.parents and path != room / "__init__.py":
+            beside = graph.setdefault(path.relative_to(room).parts[0], set())
+            files = map(file_of, imported_names(path))
+            beside |= {file.relative_to(room).parts[0] for file in files if file and room in file.parents}
+    graph = {name: (others & set(graph)) - {name} for name, others in graph.items()}
+    assert circle_in(graph) is None
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_sklearn_is_unknown_below(path):
     """_core, spatial and rows know nothing of scikit-learn; families take BaseEstimator alone."""

@@ -14,8 +14,8 @@ from fastkl.commands.tables import Table, chosen, listed, names_of, read_table, 
 from fastkl.divergence.estimate import is_below_zero
 from fastkl.divergence.table_kinds import TESTED_ROWS
 from fastkl.rows.columns import column_number
-from fastkl.rows.csv_dialect import other_separator
 from fastkl.rows.missing import missing
+from fastkl.rows.sources.csv_dialect import other_separator
 from fastkl.selection.column_kinds import reason_of_texts
 
 _PERMUTATIONS = 999

@@ -20,11 +20,11 @@ from fastkl.commands.standard_input import shown
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows import Source, open_source
 from fastkl.rows.columns import column_number
-from fastkl.rows.csv_dialect import MISSING, Dialect
 from fastkl.rows.missing import missing
 from fastkl.rows.npy_file import NpyFile
 from fastkl.rows.opening import parquet_at
-from fastkl.rows.parquet import DatesAsText, names_in
+from fastkl.rows.sources.csv_dialect import MISSING, Dialect
+from fastkl.rows.sources.parquet import DatesAsText, names_in
 
 Column = NDArray[Any]
 _LIMIT = re.compile(r"[<>≤≥]=?\s*[\d.,]+")  # of detection, or of a study

@@ -21,7 +21,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.warned import are_names_compared
 from fastkl._core.whole_numbers import is_count
-from fastkl.density.parametric.frozen import family_of, is_frozen, scipy_name
+from fastkl.density.frozen import family_of, is_frozen, scipy_name
 from fastkl.exceptions import SourceError
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing

@@ -19,14 +19,14 @@ from fastkl.divergence.arguments import require_count
 from fastkl.divergence.entropy_estimators.surfaces import LOOKED_AT, refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.matching import order_of_columns
-from fastkl.divergence.options import Options
-from fastkl.divergence.samples import (
+from fastkl.divergence.nearest.samples import (
     check_auto_or_knn,
     check_method,
     pair_divergence,
     sample_cross_entropy,
     sample_entropy,
 )
+from fastkl.divergence.options import Options
 from fastkl.divergence.sources import SourcePair, SourceSample, checked_source, common_scale
 
 SHARD_ROWS = 1_000_000

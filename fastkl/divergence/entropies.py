@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.against_model.sample_model import cross_entropy_of_scores, sample_model_cross_entropy
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.assisted.default_estimate import assisted_divergence
-from fastkl.divergence.coordinates import scaled_pair
-from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.entropy_estimators.entropy_methods import (
     check_entropy_method,
     default_entropy,
@@ -18,11 +17,14 @@ from fastkl.divergence.entropy_estimators.entropy_methods import (
 )
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
-from fastkl.divergence.labelled_entropy import entropy_of_table
-from fastkl.divergence.labelled_tables import divergence_of_tables
-from fastkl.divergence.mixed_rows import MixedTables, mixed_operands
+from fastkl.divergence.labelled.entropy import entropy_of_table
+from fastkl.divergence.labelled.mixed_rows import MixedTables, mixed_operands
+from fastkl.divergence.labelled.two_tables import divergence_of_tables
 from fastkl.divergence.models.model_pair import model_cross_entropy, model_entropy
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import scaled_pair
+from fastkl.divergence.nearest.diagnostics import warn_of_shared_rows
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import check_auto_or_knn, sample_cross_entropy, sample_entropy
 from fastkl.divergence.operands import (
     DensityOperand,
     DiscreteOperand,
@@ -36,8 +38,6 @@ from fastkl.divergence.operands import (
     sample_pair,
 )
 from fastkl.divergence.options import Options, one_seed
-from fastkl.divergence.sample_model import cross_entropy_of_scores, sample_model_cross_entropy
-from fastkl.divergence.samples import check_auto_or_knn, sample_cross_entropy, sample_entropy
 from fastkl.divergence.symbols.empirical import frequencies_cross_entropy
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.weights import read_weights

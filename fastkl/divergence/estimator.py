@@ -19,21 +19,21 @@ from fastkl.divergence.arguments import (
     same_columns,
     weighted_sample,
 )
-from fastkl.divergence.atoms import LackingAtoms
-from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.local_terms import local_terms
 from fastkl.divergence.matching import given_names
 from fastkl.divergence.models.model import is_model
-from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.options import Options
-from fastkl.divergence.samples import (
+from fastkl.divergence.nearest.atoms import LackingAtoms
+from fastkl.divergence.nearest.coordinates import centre_and_spread
+from fastkl.divergence.nearest.local_terms import local_terms
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import (
     check_method,
     default_neighbors,
     divergence_neighbors,
     pair_divergence,
     sample_divergence,
 )
+from fastkl.divergence.options import Options
 from fastkl.rows.reading import first_non_number_of, look, refuse_not_finite
 from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights

@@ -12,15 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl.divergence.against_model.sample_model import sample_model_divergence
 from fastkl.divergence.assisted.default_estimate import assisted_divergence
-from fastkl.divergence.coordinates import free_of_units, in_coordinates
-from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.labelled_tables import divergence_of_tables
-from fastkl.divergence.labels_and_numbers import divergence_by_labels, kinds_of_columns, product_of_kinds
-from fastkl.divergence.mixed_rows import mixed_operands
+from fastkl.divergence.labelled.against_model import divergence_by_labels, kinds_of_columns, product_of_kinds
+from fastkl.divergence.labelled.mixed_rows import mixed_operands
+from fastkl.divergence.labelled.two_tables import divergence_of_tables
 from fastkl.divergence.models.model_pair import model_divergence
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import free_of_units, in_coordinates
+from fastkl.divergence.nearest.diagnostics import warn_of_shared_rows
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import (
+    check_method,
+    divergence_by_method,
+    divergence_neighbors,
+    sample_divergences,
+)
 from fastkl.divergence.operands import (
     SAMPLES,
     DensityOperand,
@@ -34,8 +41,6 @@ from fastkl.divergence.operands import (
     sample_pair,
 )
 from fastkl.divergence.options import Options, one_seed
-from fastkl.divergence.sample_model import sample_model_divergence
-from fastkl.divergence.samples import check_method, divergence_by_method, divergence_neighbors, sample_divergences
 from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.symbols.empirical import frequencies_divergence
 

@@ -24,9 +24,10 @@ from scipy.special import digamma, entr
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.column_doubts import column_reasons, units_of
-from fastkl.divergence.coordinates import free_of_units
-from fastkl.divergence.diagnostics import (
+from fastkl.divergence.estimate import Estimate, doubted, is_below_zero
+from fastkl.divergence.nearest.column_doubts import column_reasons, units_of
+from fastkl.divergence.nearest.coordinates import free_of_units
+from fastkl.divergence.nearest.diagnostics import (
     LARGE_BALL,
     FixedKSweep,
     few_effective_rows,
@@ -35,11 +36,10 @@ from fastkl.divergence.diagnostics import (
     shared_rows_reasons,
     warn_of_shared_rows,
 )
-from fastkl.divergence.estimate import Estimate, doubted, is_below_zero
-from fastkl.divergence.local_terms import BallMasses, Method, mixture_balls
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.local_terms import BallMasses, Method, mixture_balls
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import divergence_neighbors, require_two_rows
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import divergence_neighbors, require_two_rows
 from fastkl.divergence.told_apart import jensen_shannon_bound, most_of_mixture
 
 # A bound that is as many of their errors above the neighbour estimate takes its place altogether, and in part before.

@@ -19,12 +19,12 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, as_matrix, weighted_sample
 from fastkl.divergence.common_cubes import terms_of_cubes
-from fastkl.divergence.diagnostics import few_effective_rows, many_columns, negative_reasons
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.labelled_information import information_with_labels
-from fastkl.divergence.mixed_rows import has_labels
+from fastkl.divergence.labelled.information import information_with_labels
+from fastkl.divergence.labelled.mixed_rows import has_labels
+from fastkl.divergence.nearest.diagnostics import few_effective_rows, many_columns, negative_reasons
 from fastkl.divergence.options import Options, as_random_state, one_seed
 from fastkl.divergence.symbols.empirical import as_rows
 from fastkl.exceptions import DegenerateDataError

@@ -26,7 +26,7 @@ from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.models.model import Model, is_model
 from fastkl.divergence.models.scipy_families import refuse_unsettled
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import EmpiricalDistribution, as_rows
 from fastkl.rows.reading import refuse_sparse

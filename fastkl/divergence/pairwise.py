@@ -10,14 +10,14 @@ import numpy as np
 from fastkl._core.warned import warn, warnings_kept
 from fastkl._core.wording import plural
 from fastkl.divergence.arguments import FloatArray, Sample, as_sample, refuse_single_row
-from fastkl.divergence.coordinates import centre_and_spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_pair
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import centre_and_spread
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import pair_divergence
 from fastkl.divergence.options import Options
 from fastkl.divergence.relatives import jeffreys_of_pair
-from fastkl.divergence.samples import pair_divergence
 from fastkl.divergence.symbols.discrete import discrete_kl
 from fastkl.divergence.symbols.discrete_relatives import discrete_jeffreys, discrete_jensen_shannon
 from fastkl.rows.tables import is_table

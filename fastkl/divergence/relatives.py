@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.assisted.default_estimate import assisted_routes
-from fastkl.divergence.coordinates import free_of_units
-from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.directions import of_both_directions
 from fastkl.divergence.estimate import EXACT, Estimate
 from fastkl.divergence.functions import divergence_of_pair
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_samples, neighbors_both_ways
-from fastkl.divergence.labelled_tables import divergence_of_tables, jensen_shannon_of_tables
-from fastkl.divergence.mixed_rows import mixed_operands
+from fastkl.divergence.labelled.mixed_rows import mixed_operands
+from fastkl.divergence.labelled.two_tables import divergence_of_tables, jensen_shannon_of_tables
 from fastkl.divergence.models.model_pair import model_divergence, model_jensen_shannon
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import free_of_units
+from fastkl.divergence.nearest.diagnostics import warn_of_shared_rows
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import check_method, sample_divergence
 from fastkl.divergence.operands import (
     WITH_A_SAMPLE,
     ModelOperand,
@@ -28,7 +29,6 @@ from fastkl.divergence.operands import (
     sample_pair,
 )
 from fastkl.divergence.options import Options, one_seed
-from fastkl.divergence.samples import check_method, sample_divergence
 
 
 def jeffreys(

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.divergence.assisted.renyi_samples import renyi_of_pair
-from fastkl.divergence.diagnostics import warn_of_shared_rows
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
-from fastkl.divergence.labelled_tables import renyi_of_tables
-from fastkl.divergence.mixed_rows import mixed_operands
+from fastkl.divergence.labelled.mixed_rows import mixed_operands
+from fastkl.divergence.labelled.two_tables import renyi_of_tables
 from fastkl.divergence.models.renyi_models import model_renyi
+from fastkl.divergence.nearest.diagnostics import warn_of_shared_rows
 from fastkl.divergence.operands import WITH_A_SAMPLE, ModelOperand, Operand, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
 

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
-from fastkl.divergence.coordinates import centre_and_spread, measured
 from fastkl.divergence.matching import given_names, only_counted
 from fastkl.divergence.models.model import is_model
-from fastkl.divergence.neighbors import Neighbors, Slab
+from fastkl.divergence.nearest.coordinates import centre_and_spread, measured
+from fastkl.divergence.nearest.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.columns import refuse_duplicates
-from fastkl.rows.csv_dialect import EXACT
-from fastkl.rows.queries import is_query
 from fastkl.rows.reading import look, refuse_sparse
+from fastkl.rows.sources.csv_dialect import EXACT
+from fastkl.rows.sources.queries import is_query
 from fastkl.rows.tables import is_table
 from fastkl.rows.weights import read_weights
 from fastkl.spatial import NeighborIndex, ShardedIndex

@@ -12,10 +12,10 @@ from fastkl._core.warned import warnings_kept
 from fastkl._core.wording import plural
 from fastkl.divergence.directions import other_way_round, upright
 from fastkl.divergence.estimate import Estimate, subjects_of
-from fastkl.divergence.mixed_rows import columns_by_kind
+from fastkl.divergence.labelled.mixed_rows import columns_by_kind
+from fastkl.divergence.labelled.table_columns import LABEL, MIXED, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.divergence.stability import population_stability_index
-from fastkl.divergence.table_columns import LABEL, MIXED, NUMBER, ColumnPair, paired_columns, refuse_missing
 from fastkl.divergence.table_kinds import Both, Compared, Labels, Numbers
 from fastkl.divergence.table_lines import TableComparison, TableLine
 from fastkl.exceptions import SharedRowsWarning

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import divergence_of_pair, kl_divergence
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_samples
-from fastkl.divergence.labelled_tables import divergence_of_tables, jensen_shannon_of_tables
-from fastkl.divergence.mixed_rows import MixedColumns, MixedTables
+from fastkl.divergence.labelled.mixed_rows import MixedColumns, MixedTables
+from fastkl.divergence.labelled.two_tables import divergence_of_tables, jensen_shannon_of_tables
 from fastkl.divergence.options import Options
 from fastkl.divergence.relatives import jensen_shannon
 from fastkl.divergence.significance.label_test import label_test

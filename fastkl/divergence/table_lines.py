@@ -12,7 +12,7 @@ import numpy as np
 from fastkl._core.text_tables import html_table, table_lines
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.interval_picture import interval_pictures
-from fastkl.divergence.table_columns import DATE, LABEL, NUMBER, gap
+from fastkl.divergence.labelled.table_columns import DATE, LABEL, NUMBER, gap
 from fastkl.rows.columns import listed
 
 _NUMBERS = ("kl", "kl_reverse", "jensen_shannon", "psi")

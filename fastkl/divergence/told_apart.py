@@ -22,8 +22,8 @@ from fastkl.divergence.assisted.ratio_routes import Mixtures
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.renyi_samples import stacked
 from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, in_order_of_values, rows_at, rows_at_random
-from fastkl.divergence.edges import ends
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.edges import ends
+from fastkl.divergence.nearest.neighbors import SamplePair
 
 # Of more rows of a sample, so many are looked at; of fewer effective ones there is nothing to learn.
 _MOST, _FEWEST = 10_000, 8

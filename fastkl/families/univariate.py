@@ -17,7 +17,7 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families._kernels import column_kernel
 from fastkl.families.base import Family
 from fastkl.families.matrices import inverses
-from fastkl.families.solvers.quantiles import continuous_quantile, count_quantile
+from fastkl.families.quantiles import continuous_quantile, count_quantile
 from fastkl.families.spaces import Numbers
 
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))

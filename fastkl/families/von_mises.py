@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.von_mises_tails import log_von_mises_tails, turn_ends
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
-from fastkl.families.solvers.quantiles import continuous_quantile
+from fastkl.families.quantiles import continuous_quantile
 from fastkl.families.spaces import Angle, Concentration
 from fastkl.families.univariate import UnivariateFamily, raise_if_constant
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastkl.divergence import Estimate, NeighborSweep, kl_divergence_sweep
-from fastkl.divergence.samples import check_method, default_neighbors
+from fastkl.divergence.nearest.samples import check_method, default_neighbors
 from fastkl.plotting.axes import BLUE, DARK_GREY, ORANGE, legend_above
 from fastkl.plotting.display import Display
 

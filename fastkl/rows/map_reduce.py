@@ -25,8 +25,8 @@ from fastkl.rows.batch import Choice
 from fastkl.rows.columns import all_named
 from fastkl.rows.in_band import InBand
 from fastkl.rows.opening import open_source
-from fastkl.rows.queries import is_query
 from fastkl.rows.source import Block, chosen_of_block
+from fastkl.rows.sources.queries import is_query
 from fastkl.rows.travelling import travelling
 from fastkl.rows.weights import joined_rows
 

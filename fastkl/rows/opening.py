@@ -14,16 +14,16 @@ from fastkl._core.wording import did_you_mean
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice
-from fastkl.rows.chained import ChainedSource
 from fastkl.rows.columns import as_list
 from fastkl.rows.csv_path import CsvPath
 from fastkl.rows.indexes import refuse_other_rows
-from fastkl.rows.iterables import FrameSource, IterableSource
-from fastkl.rows.npy import NpySource
 from fastkl.rows.npy_file import NpyFile
-from fastkl.rows.queries import QuerySource, is_query, query_of
 from fastkl.rows.reading import look
 from fastkl.rows.source import ArraySource, Source
+from fastkl.rows.sources.chained import ChainedSource
+from fastkl.rows.sources.iterables import FrameSource, IterableSource
+from fastkl.rows.sources.npy import NpySource
+from fastkl.rows.sources.queries import QuerySource, is_query, query_of
 from fastkl.rows.weights import NpyWeights, Weights
 
 KINDS = (
@@ -73,7 +73,7 @@ def open_source(
             )
         return source
     if type(source).__module__.split(".")[0] in {"dask", "dask_expr"}:
-        from fastkl.rows.dask_source import DaskSource
+        from fastkl.rows.dask.source import DaskSource
 
         wanted = Choice(columns, known=known).of(getattr(source, "columns", None))
         return DaskSource(source, columns=wanted, weights=weights, block_rows=block_rows, labels=labels)
@@ -207,14 +207,14 @@ def _are_parquet(paths: list[Path]) -> bool:
 
 
 def _parquet_files(paths: list[Path]) -> list[Path]:
-    from fastkl.rows.parquet import parquet_files
+    from fastkl.rows.sources.parquet import parquet_files
 
     return [file for path in paths for file in (parquet_files(path) if path.is_dir() else [path])]
 
 
 def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, block_rows: int | None) -> Source:
     if _are_parquet(paths):
-        from fastkl.rows.parquet import ParquetSource
+        from fastkl.rows.sources.parquet import ParquetSource
 
         return ParquetSource(_parquet_files(paths), choice, weights, block_rows)
     if len(paths) > 1:
@@ -224,7 +224,7 @@ def _opened_paths(paths: list[Path], choice: Choice, weights: Weights | None, bl
     if ending == ".npy":
         return NpySource(path, choice, weights, block_rows)
     if ending in {".csv", ".tsv", ".txt"}:
-        from fastkl.rows.csv import CsvSource
+        from fastkl.rows.sources.csv import CsvSource
 
         return CsvSource(path, choice, weights, block_rows)
     raise ValueError(

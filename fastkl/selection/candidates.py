@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastkl import families
 from fastkl._core.warned import warn
-from fastkl.divergence.atoms import beside_others
+from fastkl.divergence.nearest.atoms import beside_others
 from fastkl.exceptions import RepeatedValuesWarning
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.selection.column_kinds import Column

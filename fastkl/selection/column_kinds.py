@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from fastkl.density.composed.product import ProductDensity
-from fastkl.divergence.table_columns import IDENTIFIER
+from fastkl.divergence.labelled.table_columns import IDENTIFIER
 from fastkl.rows.columns import named, refuse_duplicates
-from fastkl.rows.csv_dialect import other_separator
 from fastkl.rows.missing import missing
+from fastkl.rows.sources.csv_dialect import other_separator
 from fastkl.rows.tables import column_names, column_values, is_table
 
 # A column of labels names its rows where at least this share of its values is different, of as many rows at least.

@@ -18,8 +18,8 @@ from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.batch import Choice, as_batch
 from fastkl.rows.columns import as_list, column_number, listed
 from fastkl.rows.missing import missing
-from fastkl.rows.queries import collected, is_query
 from fastkl.rows.reading import refuse_unread
+from fastkl.rows.sources.queries import collected, is_query
 from fastkl.rows.tables import column_names, column_values
 from fastkl.rows.weights import read_weights
 

@@ -8,7 +8,7 @@ import pytest
 
 from fastkl import DensityMLE
 from fastkl._core.alignment import aligned
-from fastkl.rows.dask_tasks import PartitionResult
+from fastkl.rows.dask.tasks import PartitionResult
 
 RNG = np.random.default_rng(0)
 X = RNG.gamma(2.0, size=(500, 3))

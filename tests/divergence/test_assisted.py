@@ -9,8 +9,8 @@ from fastkl.divergence.arguments import Sample
 from fastkl.divergence.assisted.default_estimate import has_atoms
 from fastkl.divergence.assisted.ratio_regression import cross_fitted
 from fastkl.divergence.assisted.working_laws import Distance, moments, normal_pair
-from fastkl.divergence.coordinates import in_coordinates, normal_scores, scaled
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import in_coordinates, normal_scores, scaled
+from fastkl.divergence.nearest.neighbors import SamplePair
 
 
 def normals(seed, n, d, shift=0.0, covariance=None):

@@ -16,8 +16,9 @@ from fastkl import (
     jensen_shannon,
     kl_divergence,
 )
-from fastkl.divergence import cross_entropy_batches, entropy_batches, kl_divergence_batches, neighbors, sources
-from fastkl.divergence.coordinates import centre_and_spread
+from fastkl.divergence import cross_entropy_batches, entropy_batches, kl_divergence_batches, sources
+from fastkl.divergence.nearest import neighbors
+from fastkl.divergence.nearest.coordinates import centre_and_spread
 
 METHODS = ("common_radius", "knn", "bias_reduced")
 

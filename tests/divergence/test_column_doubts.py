@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastkl import cross_entropy, entropy, jensen_shannon, kl_divergence, kl_divergence_sweep
-from fastkl.divergence.column_doubts import unit_reasons
+from fastkl.divergence.nearest.column_doubts import unit_reasons
 
 
 def samples(factor, d=2):

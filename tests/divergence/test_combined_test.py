@@ -9,7 +9,7 @@ from scipy import stats
 
 from fastkl import permutation_test
 from fastkl.divergence._labels import score_labels
-from fastkl.divergence.coordinates import normal_scores
+from fastkl.divergence.nearest.coordinates import normal_scores
 from fastkl.divergence.significance import combined_test, contrasts
 from fastkl.divergence.significance.combined_test import _p_values
 

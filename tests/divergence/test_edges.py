@@ -5,8 +5,8 @@ import pytest
 
 from fastkl import kl_divergence
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.edges import edge_reasons, ends
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.edges import edge_reasons, ends
+from fastkl.divergence.nearest.neighbors import SamplePair
 
 
 def boxes(rng, n, d):

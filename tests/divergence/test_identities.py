@@ -7,8 +7,8 @@ from scipy.stats import expon, norm, poisson, uniform
 from fastkl import DegenerateDataError, DensityMLE, cross_entropy, empirical, entropy, jeffreys, kl_divergence
 from fastkl.divergence import permutation_test
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.samples import common_radius_value, sample_divergence
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import common_radius_value, sample_divergence
 
 NORMAL_KL = np.log(2.0) + 2.0 / 8.0 - 0.5
 

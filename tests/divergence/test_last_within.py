@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fastkl import kl_divergence
-from fastkl.divergence import neighbors
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.neighbors import TreeSearch
+from fastkl.divergence.nearest import neighbors
+from fastkl.divergence.nearest.neighbors import TreeSearch
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])

@@ -5,8 +5,8 @@ import pytest
 
 from fastkl import KLDivergence, kl_divergence
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.reach import FarthestRows, _maybe_among
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.reach import FarthestRows, _maybe_among
 
 ROWS = {
     "near": lambda rng, n, d: rng.normal(size=(n, d)),

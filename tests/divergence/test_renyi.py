@@ -11,7 +11,7 @@ from fastkl import DensityMLE, ProductDensity, kl_divergence, renyi_divergence
 from fastkl.divergence.arguments import weighted_sample
 from fastkl.divergence.assisted.renyi_samples import renyi_of_symbols
 from fastkl.divergence.assisted.working_laws import NormalPair, WorkingNormal
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.neighbors import SamplePair
 
 ORDERS = (0.1, 0.5, 0.9, 2.0, 3.0)
 

@@ -13,8 +13,8 @@ from fastkl.divergence.assisted.ratio_regression import RatioTerms, fitted, with
 from fastkl.divergence.assisted.two_normals import near_two_normals
 from fastkl.divergence.assisted.two_samples import TwoSamples
 from fastkl.divergence.assisted.working_laws import normal_pair
-from fastkl.divergence.coordinates import Ranks, interpolated_scores, normal_scores
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import Ranks, interpolated_scores, normal_scores
+from fastkl.divergence.nearest.neighbors import SamplePair
 
 TRUTH = np.log(1.2) + 1.09 / (2.0 * 1.44) - 0.5  # N(0, 1) from N(.3, 1.2^2)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fastkl import SourceError
-from fastkl.rows import csv as csv_module
 from fastkl.rows import open_source
+from fastkl.rows.sources import csv as csv_module
 
 
 @pytest.fixture(params=["arrow", "plain"])

@@ -9,7 +9,7 @@ import pytest
 
 from fastkl import DensityMLE, SourceError, families
 from fastkl.rows import Block
-from fastkl.rows.dask_source import DaskSource
+from fastkl.rows.dask.source import DaskSource
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")

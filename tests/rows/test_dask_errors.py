@@ -8,7 +8,7 @@ import pytest
 
 from fastkl import DensityMLE, SourceError
 from fastkl.rows import Block
-from fastkl.rows.dask_source import DaskSource
+from fastkl.rows.dask.source import DaskSource
 
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastkl import DensityMLE
-from fastkl.rows import dask_groups
-from fastkl.rows.dask_groups import TASK_BYTES, grouped, groups_of
-from fastkl.rows.dask_partitions import open_partitions
+from fastkl.rows.dask.groups import TASK_BYTES, grouped, groups_of
+from fastkl.rows.dask.partitions import open_partitions
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -145,9 +144,7 @@ def test_groups_change_no_bit(client, monkeypatch, family):
     X = np.random.default_rng(0).standard_t(5.0, size=(2000, 2))
     x = placed(client, X, 50)
     used = []
-    monkeypatch.setattr(
-        "fastkl.rows.dask_source.groups_of", lambda *args: used.append(dask_groups.groups_of(*args)) or used[-1]
-    )
+    monkeypatch.setattr("fastkl.rows.dask.source.groups_of", lambda *args: used.append(groups_of(*args)) or used[-1])
     model = DensityMLE(family).fit_batches(x)
     assert len(used[0]) < 10 < 40 == len(numbers_in(used[0]))
     with dask.config.set(scheduler="sync"):

@@ -9,9 +9,10 @@ import pytest
 
 from fastkl import DensityMLE, SourceError, families
 from fastkl._core.rows import Rows
-from fastkl.rows import Block, dask_tasks, open_source
-from fastkl.rows.dask_schedulers import threads_of_local_tasks
-from fastkl.rows.dask_source import FAN_IN, DaskSource
+from fastkl.rows import Block, open_source
+from fastkl.rows.dask import tasks as dask_tasks
+from fastkl.rows.dask.schedulers import threads_of_local_tasks
+from fastkl.rows.dask.source import FAN_IN, DaskSource
 
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
@@ -269,7 +270,7 @@ def threads_in(block: Block):
 
 
 def test_tasks_times_threads_is_what_is_allowed(X, monkeypatch):
-    monkeypatch.setattr("fastkl.rows.dask_schedulers.effective_n_threads", lambda n_jobs: 8)
+    monkeypatch.setattr("fastkl.rows.dask.schedulers.effective_n_threads", lambda n_jobs: 8)
     for options, tasks, threads in [
         ({"scheduler": "sync"}, 5, 8),
         ({"scheduler": "threads", "num_workers": 4}, 5, 2),

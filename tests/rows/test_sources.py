@@ -16,8 +16,8 @@ from scipy import sparse
 
 from fastkl import DensityMLE, SourceError, kl_divergence
 from fastkl.rows import open_source
-from fastkl.rows.read_ahead import read_ahead
 from fastkl.rows.source import default_rows
+from fastkl.rows.sources.read_ahead import read_ahead
 from fastkl.rows.streamed import StreamedRows
 from tests.rows.known import NAMES, N, Refilled, W, X, contents, table
 

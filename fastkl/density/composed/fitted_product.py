@@ -29,8 +29,8 @@ from fastkl.density.composed.parts import ProductParts
 from fastkl.density.composed.summary import ProductSummary
 from fastkl.density.validation import as_generator, read_array, validated
 from fastkl.divergence import Estimate
+from fastkl.divergence.against_model.sample_model import cross_entropy_of_scores
 from fastkl.divergence.options import one_seed
-from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.reading import refuse_unread
 from fastkl.rows.tables import as_table, column_names, columns_of, is_table, rows_as

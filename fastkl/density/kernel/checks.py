@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastkl.density.kernel.bandwidths import given_bandwidth
+from fastkl.density.kernel.bandwidths.rules import given_bandwidth
 
 
 def check_kernel_density(density: Any) -> None:

@@ -26,9 +26,9 @@ from scipy.special import logsumexp
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl.density.kernel.folded import FoldedSums
 from fastkl.density.kernel.mixture_pilot import MixturePilot
-from fastkl.density.kernel.units import Units, median_of
+from fastkl.density.kernel.sums.folded import FoldedSums
+from fastkl.density.kernel.sums.units import Units, median_of
 
 MOVES = 2  # estimates of the slope: of the kernels as they are, and of the moved ones
 FOLDS = 4  # parts of the rows, each predicted by the others

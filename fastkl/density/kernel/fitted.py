@@ -14,13 +14,12 @@ from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
 from fastkl._core.wording import did_you_mean
 from fastkl.density.chosen_table import as_chosen_table
-from fastkl.density.kernel.directional import DIRECTIONAL, DirectionalSums, draw_directional
-from fastkl.density.kernel.folded import FoldedSums
-from fastkl.density.kernel.kernels import KERNELS
-from fastkl.density.kernel.leave_one_out import weight_of_others
-from fastkl.density.kernel.mixed import Groups, MixedSums
+from fastkl.density.kernel.columns.directional import DIRECTIONAL, DirectionalSums, draw_directional
 from fastkl.density.kernel.shards import ShardMembers
-from fastkl.density.kernel.units import Units, median_of
+from fastkl.density.kernel.sums.folded import FoldedSums, weight_of_others
+from fastkl.density.kernel.sums.kernels import KERNELS
+from fastkl.density.kernel.sums.mixed import Groups, MixedSums
+from fastkl.density.kernel.sums.units import Units, median_of
 from fastkl.density.summary import Line
 from fastkl.density.validation import as_generator, read_rows, whole_number
 from fastkl.divergence import Estimate

@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.warned import warnings_kept
-from fastkl.density.kernel.units import Units
+from fastkl.density.kernel.sums.units import Units
 from fastkl.density.parametric.mixture.mle import MixtureMLE
 from fastkl.exceptions import DegenerateDataError
 

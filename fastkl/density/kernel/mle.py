@@ -13,13 +13,13 @@ from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
-from fastkl.density.kernel.bandwidths import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
+from fastkl.density.kernel.bandwidths.mixed_bandwidths import mixed_bandwidth
+from fastkl.density.kernel.bandwidths.rules import Bandwidth, chosen_bandwidth, given_bandwidth, is_rule
 from fastkl.density.kernel.checks import check_kernel_density
-from fastkl.density.kernel.column_types import ColumnTypes, declared_types, given_types
+from fastkl.density.kernel.columns.column_types import ColumnTypes, declared_types, given_types
+from fastkl.density.kernel.columns.directional import support_of
 from fastkl.density.kernel.debiased import moves, widened_moves
-from fastkl.density.kernel.directional import support_of
 from fastkl.density.kernel.fitted import FittedKernelDensity
-from fastkl.density.kernel.mixed_bandwidths import mixed_bandwidth
 from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows

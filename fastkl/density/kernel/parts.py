@@ -17,12 +17,12 @@ from scipy.special import logsumexp
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
-from fastkl.density.kernel.boundaries import Support
-from fastkl.density.kernel.column_types import ColumnTypes
-from fastkl.density.kernel.directional import DIRECTIONAL, support_of
-from fastkl.density.kernel.intervals import log_image_terms, log_tails
-from fastkl.density.kernel.kernels import KERNELS
-from fastkl.density.kernel.units import Units
+from fastkl.density.kernel.columns.boundaries import Support
+from fastkl.density.kernel.columns.column_types import ColumnTypes
+from fastkl.density.kernel.columns.directional import DIRECTIONAL, support_of
+from fastkl.density.kernel.columns.intervals import log_image_terms, log_tails
+from fastkl.density.kernel.sums.kernels import KERNELS
+from fastkl.density.kernel.sums.units import Units
 from fastkl.rows.checks import raise_if_nan
 from fastkl.rows.columns import listed
 from fastkl.spatial.kernel_sums import KernelSums

@@ -19,8 +19,8 @@ from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
 from fastkl.density.validation import as_generator, is_positive, read_rows, resolve_family, whole_number
 from fastkl.divergence import Estimate
+from fastkl.divergence.against_model.sample_model import cross_entropy_of_scores
 from fastkl.divergence.options import one_seed
-from fastkl.divergence.sample_model import cross_entropy_of_scores
 from fastkl.exceptions import MissingValueError
 from fastkl.families.base import Family
 from fastkl.families.drawing import draws

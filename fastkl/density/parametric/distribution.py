@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.distribution import DistributionMembers
-from fastkl.density.parametric.frozen import frozen
+from fastkl.density.frozen import frozen
 from fastkl.families.base import Family
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.rows.checks import raise_if_nan

@@ -16,9 +16,9 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.warned import warn
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
+from fastkl.density.frozen import thawed
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density, check_search, parameters_to_store, raise_if_another
-from fastkl.density.parametric.frozen import thawed
 from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows, raise_if_incomplete, refit_with_missing
 from fastkl.density.parametric.inference import KEPT
 from fastkl.density.validation import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.neighbors import SamplePair
 
 # So many rows in a group are no chance; all but that part of them are farther from the others than rows of Q are from each other,
 # in one column, where gaps vary most, twice as far.

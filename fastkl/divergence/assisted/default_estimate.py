@@ -40,14 +40,14 @@ from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons, unreached_reasons
 from fastkl.divergence.assisted.two_samples import TwoSamples, in_order_of_values, rows_at_random
 from fastkl.divergence.assisted.wide import wide_reasons
-from fastkl.divergence.atoms import lacking_in_columns
-from fastkl.divergence.column_doubts import ROUNDING
-from fastkl.divergence.diagnostics import few_effective_rows, near_copies, negative_reasons, shared_rows_reasons
-from fastkl.divergence.edges import edge_reasons
 from fastkl.divergence.estimate import Estimate, OfBoth, subjects_of
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.atoms import lacking_in_columns
+from fastkl.divergence.nearest.column_doubts import ROUNDING
+from fastkl.divergence.nearest.diagnostics import few_effective_rows, near_copies, negative_reasons, shared_rows_reasons
+from fastkl.divergence.nearest.edges import edge_reasons
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import divergence_neighbors
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import divergence_neighbors
 
 # Fewer rows than this in either sample tell no more than neighbours do; so do fewer than twice the columns and two, up to 20.
 _FEWEST, _FEWEST_OF_MANY_COLUMNS = 12, 20

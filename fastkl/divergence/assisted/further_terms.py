@@ -17,7 +17,7 @@ from scipy.linalg import cho_solve, solve_triangular
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.working_laws import moments, ridged
-from fastkl.divergence.edges import ends
+from fastkl.divergence.nearest.edges import ends
 
 # Rows whose terms are in memory at once.
 _BLOCK = 4096

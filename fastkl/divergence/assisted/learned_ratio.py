@@ -22,7 +22,7 @@ from fastkl.divergence.assisted.ratio_regression import (
     with_constant,
 )
 from fastkl.divergence.assisted.working_laws import NormalPair, normal_pair
-from fastkl.divergence.coordinates import Ranks, measured
+from fastkl.divergence.nearest.coordinates import Ranks, measured
 from fastkl.spatial import NeighborIndex
 
 _FOLDS = 4

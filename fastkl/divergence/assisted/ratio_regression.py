@@ -18,7 +18,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from fastkl._core._vector_math import exp, log1p
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.further_terms import Fit, FurtherTerms
-from fastkl.divergence.coordinates import Ranks, centre_and_spread, measured
+from fastkl.divergence.nearest.coordinates import Ranks, centre_and_spread, measured
 
 _STEPS = 25
 # What a step with an old Hessian may leave of the gain.

@@ -29,13 +29,13 @@ from fastkl.divergence.assisted.default_estimate import Assisted, assisted_route
 from fastkl.divergence.assisted.ratio_regression import fitted, with_constant
 from fastkl.divergence.assisted.two_samples import TwoSamples
 from fastkl.divergence.assisted.working_laws import normal_pair
-from fastkl.divergence.atoms import at_lacking_atoms
-from fastkl.divergence.diagnostics import negative_reasons
 from fastkl.divergence.directions import turned
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.atoms import at_lacking_atoms
+from fastkl.divergence.nearest.diagnostics import negative_reasons
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import divergence_neighbors, require_two_rows
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import divergence_neighbors, require_two_rows
 
 # The ridge of the regression on log-ratios.
 _RIDGE = 1.0

@@ -17,8 +17,8 @@ import numpy as np
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.two_samples import TwoSamples
-from fastkl.divergence.diagnostics import UNREACHED, unreached_reason
 from fastkl.divergence.models.ratio_tails import pareto_tail
+from fastkl.divergence.nearest.diagnostics import UNREACHED, unreached_reason
 
 # Rows of P beyond the reach of Q, beside those that chance puts there (about 1): mixtures may know how tails go on.
 _UNREACHED_BY_MIXTURES = 15.0

@@ -19,11 +19,17 @@ from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted.ratio_regression import clipped
 from fastkl.divergence.assisted.two_normals import near_two_normals
 from fastkl.divergence.assisted.working_laws import Masses, NormalPair, WorkingPair, normal_pair
-from fastkl.divergence.coordinates import centre_and_spread, interpolated_scores, normal_scores, over_spread, scaled
-from fastkl.divergence.edges import ends
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.neighbors import SamplePair
-from fastkl.divergence.samples import common_radius_value, sample_divergence
+from fastkl.divergence.nearest.coordinates import (
+    centre_and_spread,
+    interpolated_scores,
+    normal_scores,
+    over_spread,
+    scaled,
+)
+from fastkl.divergence.nearest.edges import ends
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import common_radius_value, sample_divergence
 from fastkl.rows.in_order import in_order
 
 FOLDS = 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.neighbors import SamplePair
 
 # Fewer rows than so many for each column do not tell covariances.
 _ROWS_OF_COLUMN = 2.0

@@ -20,9 +20,9 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted.working_mixtures import mixture_of
-from fastkl.divergence.coordinates import centre_and_spread, measured
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.nearest.coordinates import centre_and_spread, measured
 
 # Rows that clusters are sought in, those that each needs, alone and for each column, and how unsure its own rows may be of it.
 _SOUGHT_IN, _FEWEST, _FOR_A_COLUMN, _UNSURE = 10_000, 30, 10, 0.005

@@ -15,9 +15,9 @@ from scipy.special import digamma, ndtri, polygamma
 
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.diagnostics import drift_reasons
 from fastkl.divergence.entropy_estimators.weighted_knn import terms_by_neighbors
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, whiten
+from fastkl.divergence.nearest.diagnostics import drift_reasons
 from fastkl.exceptions import DegenerateDataError
 
 # Samples with a normal copula on which the bias is measured: of so many rows in all, but not more samples than that. They are the

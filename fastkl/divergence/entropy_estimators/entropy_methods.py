@@ -11,17 +11,17 @@ from __future__ import annotations
 import numpy as np
 
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.coordinates import centre_and_spread, measured
-from fastkl.divergence.diagnostics import few_effective_rows
 from fastkl.divergence.entropy_estimators.clusters_apart import clusters_apart, entropy_by_clusters
 from fastkl.divergence.entropy_estimators.marginal_split import marginal_split_entropy
 from fastkl.divergence.entropy_estimators.spacings import bridges, resolve_window, spacings_entropy
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.entropy_estimators.weighted_knn import weighted_knn_entropy
 from fastkl.divergence.estimate import Estimate, moved
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import centre_and_spread, measured
+from fastkl.divergence.nearest.diagnostics import few_effective_rows
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import sample_entropy
 from fastkl.divergence.options import Options
-from fastkl.divergence.samples import sample_entropy
 from fastkl.exceptions import DegenerateDataError
 
 ENTROPY_METHODS = ("weighted_knn", "spacings", "marginal_split")

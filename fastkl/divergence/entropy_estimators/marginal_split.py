@@ -15,13 +15,13 @@ from scipy.special import polygamma
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, resolve_neighbors
-from fastkl.divergence.diagnostics import drift_reasons
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.margins import OF_A_STEP, margin
 from fastkl.divergence.entropy_estimators.spacings import resolve_window
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, spread
 from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.nearest.diagnostics import drift_reasons
 
 __all__ = ["marginal_split_entropy"]
 

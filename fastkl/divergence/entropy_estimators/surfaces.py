@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.coordinates import centre_and_spread
+from fastkl.divergence.nearest.coordinates import centre_and_spread
 from fastkl.exceptions import DegenerateDataError
 
 __all__ = ["LOOKED_AT", "refuse_surfaces"]

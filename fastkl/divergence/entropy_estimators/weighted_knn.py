@@ -15,7 +15,7 @@ from scipy.special import digamma, gammaln, polygamma
 from fastkl.divergence.arguments import FloatArray, resolve_neighbors
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, whiten
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.local_terms import log_unit_ball
+from fastkl.divergence.nearest.local_terms import log_unit_ball
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial import NeighborIndex
 

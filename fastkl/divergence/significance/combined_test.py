@@ -23,7 +23,7 @@ from fastkl._core._threads import effective_n_threads
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence._labels import LANES, score_labels
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.coordinates import normal_scores
+from fastkl.divergence.nearest.coordinates import normal_scores
 from fastkl.divergence.significance import contrasts
 from fastkl.spatial import NeighborIndex
 

@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.clusters import clusters
-from fastkl.divergence.coordinates import centre_and_spread
+from fastkl.divergence.nearest.coordinates import centre_and_spread
 
 # Products of columns are left out beyond so many, and blocks of cosines of more terms, or more numbers in all rows.
 _PRODUCTS = 12

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from fastkl._core.text_tables import html_facts
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.learned_ratio import MixedRows
-from fastkl.divergence.mixed_rows import mixed_columns_or_draws
+from fastkl.divergence.labelled.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.operands import SAMPLES, operands
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.significance.held_out_bound import held_out_bound

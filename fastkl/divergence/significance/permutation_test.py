@@ -21,8 +21,8 @@ from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, require_count, resolve_neighbors
 from fastkl.divergence.interval_picture import interval_picture
-from fastkl.divergence.mixed_rows import MixedColumns, mixed_columns_or_draws
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.labelled.mixed_rows import MixedColumns, mixed_columns_or_draws
+from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.significance.combined_test import combined_test

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from fastkl.divergence.arguments import Sample
-from fastkl.divergence.coordinates import free_of_units
 from fastkl.divergence.estimate import ConfidenceInterval
-from fastkl.divergence.local_terms import Method
-from fastkl.divergence.neighbors import SamplePair
+from fastkl.divergence.nearest.coordinates import free_of_units
+from fastkl.divergence.nearest.local_terms import Method
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.divergence.operands import SAMPLES, operands
 from fastkl.divergence.options import Options, one_seed
-from fastkl.divergence.samples import check_method, divergence_neighbors, sample_divergence
 
 
 def subsampling_interval(

@@ -2,7 +2,7 @@
 
 A column of a mixture is a mixture of that column of the components, so both tails are sums on a logarithmic scale, and the one
 that is near 1 follows from the other. A quantile lies between the least and the greatest of the components' own, and is found
-there by the search of ``solvers/quantiles``; where the distribution function has steps or levels by halving the floating-point
+there by the search of ``quantiles.py``; where the distribution function has steps or levels by halving the floating-point
 numbers in between, which takes 64 steps whatever their size.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.families.base import Family
-from fastkl.families.solvers.quantiles import but_for_rounding, number, ordinal, root_between
+from fastkl.families.quantiles import but_for_rounding, number, ordinal, root_between
 from fastkl.families.univariate import UnivariateFamily
 
 Part = tuple[UnivariateFamily, Params]

@@ -10,8 +10,8 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
 from fastkl import DegenerateDataError, KernelDensityMLE, RepeatedValuesWarning
-from fastkl.density.kernel.leave_one_out import LeaveOneOut
-from fastkl.density.kernel.sheather_jones import _functional, binned_pairs, sheather_jones
+from fastkl.density.kernel.bandwidths.leave_one_out import LeaveOneOut
+from fastkl.density.kernel.bandwidths.sheather_jones import _functional, binned_pairs, sheather_jones
 from tests.density.kernel.direct import log_densities
 
 DATA = Path(__file__).parents[2] / "data"

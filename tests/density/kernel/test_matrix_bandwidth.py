@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastkl
 from fastkl import DegenerateDataError, KernelDensityMLE, RepeatedValuesWarning
-from fastkl.density.kernel.matrix_bandwidth import MatrixLeaveOneOut, tournament
+from fastkl.density.kernel.bandwidths.matrix_bandwidth import MatrixLeaveOneOut, tournament
 from tests.density.kernel.direct import log_densities
 
 RNG = np.random.default_rng(12)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fastkl import KernelDensityMLE
-from fastkl.density.kernel.ends import Mirrors
-from fastkl.density.kernel.folded import FoldedSums
-from fastkl.density.kernel.units import Units
+from fastkl.density.kernel.columns.ends import Mirrors
+from fastkl.density.kernel.sums.folded import FoldedSums
+from fastkl.density.kernel.sums.units import Units
 
 rng = np.random.default_rng(3)
 LINE = Mirrors(np.array([0.0]), np.array([np.inf]), np.array([False]))

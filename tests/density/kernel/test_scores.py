@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 from fastkl import KernelDensityMLE
-from fastkl.density.kernel import kernels
+from fastkl.density.kernel.sums import kernels
 from tests.density.kernel.direct import log_densities, log_density_to_fifty_digits, log_integral
 
 KERNELS = ["gaussian", "epanechnikov", "tophat", "exponential", "linear", "cosine"]

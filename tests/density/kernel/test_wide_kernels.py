@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from fastkl import KernelDensityMLE
-from fastkl.density.kernel import folded
-from fastkl.density.kernel.ends import Mirrors
-from fastkl.density.kernel.folded import FoldedSums
-from fastkl.density.kernel.pairs import PairSums
-from fastkl.density.kernel.partly_wide import PartlyWideSums
-from fastkl.density.kernel.series import SeriesSums
+from fastkl.density.kernel.columns.ends import Mirrors
+from fastkl.density.kernel.sums import folded
+from fastkl.density.kernel.sums.folded import FoldedSums
+from fastkl.density.kernel.sums.pairs import PairSums
+from fastkl.density.kernel.sums.partly_wide import PartlyWideSums
+from fastkl.density.kernel.sums.series import SeriesSums
 
 RNG = np.random.default_rng(3)
 CELLS = 40

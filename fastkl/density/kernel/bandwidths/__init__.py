@@ -1,0 +1,1 @@
+"""How wide the kernels are: rules, and the leave-one-out likelihood."""

@@ -1,0 +1,171 @@
+"""The highest maximum of the leave-one-out likelihood that is found: it may have several.
+
+Rows in groups of unlike spread have a maximum for each of them, and kernels with an end have many: a lattice of bandwidths is
+looked at on a part of the rows, and where a search from its peaks ends above that from the rule of thumb, so does the search on
+all rows begin there. Many rows start from the maximum of a larger part of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from fastkl._core.array_types import Floats
+from fastkl._core.iterations import told
+from fastkl.density.kernel.bandwidths.leave_one_out import (
+    LARGEST_PART,
+    MANY,
+    LeaveOneOut,
+    Maximum,
+    climb,
+    evaluated,
+    in_units,
+    telling,
+)
+from fastkl.density.kernel.columns.ends import Mirrors
+from fastkl.exceptions import DegenerateDataError
+
+LOOKED_AT = 256  # rows of the part
+# logarithms of the multiples of the rule of thumb, by the number of bandwidths
+LATTICES = {
+    1: np.linspace(-3.0, 1.25, 18),
+    2: np.array([-2.4, -1.6, -0.8, 0.0, 0.8]),
+    3: np.array([-1.6, -0.8, 0.0, 0.8]),
+}
+# of kernels with an end, whose likelihood has a kink wherever a row comes into reach of another
+WITH_AN_END, FINE = ("epanechnikov", "linear", "cosine"), np.linspace(-3.0, 1.25, 120)
+OF_MANY_COLUMNS = np.array([-1.6, -0.8, 0.8])  # of one column or of all of them
+MOST_COLUMNS = 8  # of which each is looked at alone
+PEAKS = 3  # that are climbed from
+NARROW, WIDE = -1.0, 0.3  # and one column narrow, the others wide: the maxima are often those
+SAME, NEARLY = (
+    0.05,
+    0.005,
+)  # in logarithms: ends of rough searches that are those of one maximum, or of a kernel with an end
+
+Begin = tuple[Floats, Floats | None]  # log-bandwidths, and the inverse curvature where it is known
+
+
+def maximise(
+    points: Floats,
+    weights: Floats | None,
+    start: Floats,
+    kernel: str,
+    *,
+    scalar: bool,
+    n_threads: int,
+    mirrors: Mirrors | None = None,
+    accepted: Callable[[Floats], bool] = lambda bandwidth: True,
+) -> Maximum:
+    """The maximum, with one bandwidth for each column or one for all.
+
+    Parameters
+    ----------
+    points, weights, kernel, n_threads, mirrors
+        As ``LeaveOneOut`` has them, the points and mirrors in units of their own.
+    start : ndarray of shape (d,)
+        Bandwidths by a rule of thumb.
+    scalar : bool
+        Whether one is for all columns.
+    accepted : callable
+        Of a maximum that is not that next to ``start``: whether its bandwidths (d,) will do.
+    """
+    n, d = points.shape
+    unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
+    scaled, of_scaled, own = in_units(points, mirrors, unit, kernel)
+
+    def likelihood_of(every: int) -> tuple[LeaveOneOut, float]:
+        """That of one of so many rows, and how much wider its log-bandwidths are."""
+        of_part = None if weights is None else weights[::every]
+        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
+        return part, float(np.log(n / len(part.points))) / (d + 4.0)
+
+    whole = likelihood_of(1)[0]
+
+    def climbed(begin: Begin, n_iter: int) -> Maximum:
+        log_bandwidth, _, more = climb(whole, *begin, telling(unit))
+        bandwidth: Floats = unit * np.exp(log_bandwidth)
+        found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
+        return replace(found, n_iter=n_iter + more + 1)
+
+    starts = _starts(*likelihood_of(max(1, -(-n // LOOKED_AT))), np.zeros(1 if scalar else d))
+    begins: list[Begin] = [(start, None) for start in starts]
+    n_iter = 0
+    if n > MANY:
+        part, growth = likelihood_of(max(4, n // LARGEST_PART))
+        begins, n_iter = _begins(part, growth, starts, telling(unit * np.exp(-growth)))
+    best = climbed(begins[0], n_iter)
+    for begin in begins[1:]:
+        found = climbed(begin, best.n_iter)
+        higher = found.log_likelihood > best.log_likelihood and accepted(found.bandwidth)
+        best = replace(found if higher else best, n_iter=found.n_iter)
+    return best
+
+
+def _begins(
+    part: LeaveOneOut, growth: float, starts: list[Floats], reached: Callable[[Floats], bool]
+) -> tuple[list[Begin], int]:
+    """Where searches from the starts end on a part of the rows, the first and what is higher there; and evaluations."""
+    ended = [climb(part, start + growth, None, reached) for start in starts]
+    heights = [_value(part, end[0]) for end in ended]
+    kept = [end for end, height in zip(ended, heights, strict=True) if end is ended[0] or height > heights[0]]
+    return [(end[0] - growth, end[1]) for end in kept], sum(end[2] for end in ended)
+
+
+def _starts(part: LeaveOneOut, growth: float, first: Floats) -> list[Floats]:
+    """``first``, and a start from which a search on this part of the rows ends higher than from there, if there is one."""
+    with told(None):
+        try:
+            nearest = climb(part, first + growth, None, _unheard, polish=False)[0]
+        except DegenerateDataError:  # of the part; all rows may have one
+            return [first]
+        best, other = _value(part, nearest), []
+        same = NEARLY if part.kernel in WITH_AN_END else SAME
+        for peak in _peaks(part, growth, first):
+            reached = climb(part, peak, None, _unheard, polish=False)[0]
+            if np.max(np.abs(reached - nearest)) > same and (height := _value(part, reached)) > best:
+                best, other = height, [reached - growth]
+    return [first, *other]
+
+
+def _peaks(part: LeaveOneOut, growth: float, first: Floats) -> list[Floats]:
+    """The highest peaks of the lattice, without those next to the rule of thumb."""
+    lattice, near = _lattice(len(first), part.kernel in WITH_AN_END)
+    ends = part.widest if len(first) == len(part.widest) else np.min(part.widest, keepdims=True)
+    places = np.minimum(lattice + growth, ends)
+    heights = np.array([_value(part, place) for place in places])
+    around = np.array([np.max(heights[one], initial=-np.inf) for one in near])
+    peaks = np.flatnonzero(np.isfinite(heights) & (heights >= around) & np.any(lattice != 0.0, axis=1))
+    found = [places[k] for k in peaks[np.argsort(-heights[peaks], kind="stable")][:PEAKS]]
+    if 1 < len(first) <= MOST_COLUMNS:
+        one_narrow = np.minimum(np.where(np.eye(len(first), dtype=bool), NARROW, WIDE) + growth, ends)
+        found += [place for place in one_narrow if np.isfinite(_value(part, place))]
+    return found
+
+
+def _lattice(size: int, has_kinks: bool) -> tuple[Floats, list[npt.NDArray[np.bool_]]]:
+    """Log-bandwidths (k, size) in units of the rule of thumb, and which of them lie next to each: none, of many columns."""
+    if size in LATTICES:
+        steps = FINE if has_kinks and size == 1 else LATTICES[size]
+        lattice = np.array(list(product(steps, repeat=size)))
+        apart = np.max(np.abs(lattice[:, None] - lattice), axis=2)
+        return lattice, list((apart > 0.0) & (apart < 1.5 * (steps[1] - steps[0])))
+    of_all = np.multiply.outer(OF_MANY_COLUMNS, np.ones(size))
+    alone = np.concatenate([step * np.eye(size) for step in OF_MANY_COLUMNS]) if size <= MOST_COLUMNS else of_all[:0]
+    lattice = np.concatenate([of_all, alone])
+    return lattice, [np.zeros(len(lattice), dtype=bool)] * len(lattice)
+
+
+def _value(part: LeaveOneOut, log_bandwidth: Floats) -> float:
+    """The mean log-density without itself."""
+    logs, _ = part.log_densities(np.broadcast_to(log_bandwidth, part.n_slopes), False)
+    return float(np.average(logs, weights=part.weights))
+
+
+def _unheard(log_bandwidth: Floats) -> bool:
+    """What is looked at is no place that the search has reached."""
+    return False

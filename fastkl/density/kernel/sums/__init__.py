@@ -1,0 +1,1 @@
+"""Sums of kernels over references, and over their images where columns end."""

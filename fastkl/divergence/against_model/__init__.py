@@ -1,0 +1,1 @@
+"""A sample against a model with a known log-density."""

@@ -1,0 +1,1 @@
+"""Nearest neighbours of samples: the searches, the estimates that they give, and what makes those doubtful."""

@@ -1,0 +1,1 @@
+"""Rows of Dask collections: a pass over them is one graph of tasks."""
