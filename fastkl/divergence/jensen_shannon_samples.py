@@ -170,12 +170,13 @@ def _by_neighbors(pair: SamplePair, options: Options, share: float) -> _ByNeighb
     least = (1.0 / pair.p.effective_size + 1.0 / pair.q.effective_size) ** 2 / 32.0
     error = float(np.hypot(np.sqrt(max(variance, least)), doubt))
     apart = _mostly_apart(large, k)
+    of_balls = units_of(pair) + many_columns(pair.p) + apart
     reasons = shared_rows_reasons(pair, shared) + column_reasons(pair, sweep.radius) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q) + _few_rows(pair) + _beyond_range(total, error, share) + apart
     diagnostics = {"reasons": reasons, "n_neighbors": k, "shared_rows": shared, "large_balls": large}
     size = (pair.p.n_rows, pair.q.n_rows)
     error = error if options.standard_error else float("nan")
-    return _ByNeighbors(Estimate(total, error, size, "common_radius", diagnostics), doubt, units_of(pair) + apart)
+    return _ByNeighbors(Estimate(total, error, size, "common_radius", diagnostics), doubt, of_balls)
 
 
 def _few_rows(pair: SamplePair) -> list[str]:

@@ -215,9 +215,9 @@ def jensen_shannon(
         The two distributions have the same weight, whatever the sizes of the samples. The error of samples that hardly overlap
         reaches to log 2; ``diagnostics["large_balls"]`` is the part of the rows for which the other sample is far. Where
         normal distributions, mixtures of such, a regression and the ends of either sample tell the rows apart better than
-        neighbours do, as in many columns, in those that go closely together, and of samples that are mostly apart, the estimate
-        is log 2 less the log-loss of that ("assisted"); else ("common_radius") what neighbours lose as they become more enters
-        the error. Fewer than 30 rows of a sample are said to be few.
+        neighbours do, as in many columns and of samples that are mostly apart, the estimate is log 2 less the log-loss of
+        that, half-way between rows that it was learnt from and others ("assisted"); else ("common_radius") what neighbours
+        lose as they become more enters the error. Fewer than 30 rows of a sample are said to be few.
 
     References
     ----------

@@ -6,8 +6,12 @@ For every function r of a row, with s the share of p in the mixture (1/2), h(s) 
 
 with equality for r = log p/q (I. Goodfellow and others 2014, arXiv:1406.2661, section 4.1): the log-loss of whoever tells rows
 apart is a bound. Here r is what a logistic regression makes of the log-ratios of pairs of normal distributions, of mixtures of
-such, and of a regression, and of whether a row is beyond the ends of either sample, each by rows without it. Neighbours smooth
-over columns that go closely together, over many of them, and over edges, where these see well.
+such, and of a regression, and of whether a row is beyond the ends of either sample. Neighbours smooth over columns that go
+closely together, over many of them, and over edges, where these see well.
+
+By fits without the row the log-loss is larger than that of the best r of their kind, and by fits on all rows it is smaller, by
+half the number of their coefficients over that of the rows each (H. Akaike 1974): the bound is taken half-way, where in twenty
+columns the first alone lacks an eighth of the divergence.
 """
 
 from __future__ import annotations
@@ -18,10 +22,12 @@ from scipy.special import entr, logit
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted.default_estimate import has_atoms
+from fastkl.divergence.assisted.ratio_regression import with_constant
 from fastkl.divergence.assisted.ratio_routes import Mixtures
 from fastkl.divergence.assisted.regression_route import RegressionRoute
-from fastkl.divergence.assisted.renyi_samples import stacked
+from fastkl.divergence.assisted.renyi_samples import stacking
 from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, in_order_of_values, rows_at, rows_at_random
+from fastkl.divergence.assisted.working_laws import normal_pair
 from fastkl.divergence.nearest.edges import ends
 from fastkl.divergence.nearest.neighbors import SamplePair
 
@@ -44,24 +50,42 @@ def jensen_shannon_bound(
         both, share = SamplePair(both.q, both.p), 1.0 - share
     samples = TwoSamples(both, 1, False, np.random.default_rng(seed), usual=True)
     with single_threaded_blas():
-        parts = [
-            *samples.normal_ratios.values(),
-            RegressionRoute(samples, by_ends=False).log_ratio,
-            *_beyond_ends(samples),
-        ]
-        atoms = any(has_atoms(side.X, samples.rng) for side in (both.p, both.q))
-        mixtures = None if atoms else Mixtures.of(samples)
-        parts += [] if mixtures is None else [mixtures.log_ratio]
-        log_ratio = stacked(samples, parts)
+        held_out, in_sample = _log_ratios(samples)
+        found = stacking(samples, held_out)
+        of_held_out, error = _loss(samples, found.log_ratio(with_constant(np.column_stack(held_out))), share)
+        of_in_sample, _ = _loss(samples, found.log_ratio(with_constant(np.column_stack(in_sample))), share)
+    # Each log-ratio has a coefficient, which flatters the rows that it was learnt from (H. Akaike 1974,
+    # doi:10.1109/TAC.1974.1100705).
+    rows = share**2 / samples.learnt.p.effective_size + (1.0 - share) ** 2 / samples.learnt.q.effective_size
+    of_held_out += min(0.5 * len(held_out) * rows, of_held_out)
+    value = most_of_mixture(share) - 0.5 * (of_held_out + of_in_sample)
+    return (value, error) if np.isfinite([value, error]).all() else None
+
+
+def _log_ratios(samples: TwoSamples) -> tuple[list[FloatArray], list[FloatArray]]:
+    """log p/q at the rows that are learnt from in several ways, by fits without them and by fits on all of them."""
+    spaces, masses = samples.spaces.values(), samples.masses_where()
+    held_out = list(samples.normal_ratios.values())
+    in_sample = [samples.in_sample(both, normal_pair(*both, masses)) for both in spaces]
+    regression = RegressionRoute(samples, by_ends=False)
+    held_out.append(regression.log_ratio)
+    in_sample.append(regression.in_sample)
+    if not any(has_atoms(side.X, samples.rng) for side in (samples.learnt.p, samples.learnt.q)):
+        mixtures = Mixtures.of(samples)
+        if mixtures is not None:
+            held_out.append(mixtures.log_ratio)
+            in_sample.append(samples.in_sample(samples.spaces["scaled"], mixtures.working))
+    beyond = _beyond_ends(samples)  # of the rows that set the ends none is
+    return held_out + beyond, in_sample + beyond
+
+
+def _loss(samples: TwoSamples, log_ratio: FloatArray, share: float) -> tuple[float, float]:
+    """Mean log-loss of telling the rows apart where p has a share of the mixture, and its standard error."""
     log_odds = log_ratio + logit(share)
     of_p = samples.learnt.p.mean(np.logaddexp(0.0, -log_odds[: samples.n]))
     of_q = samples.learnt.q.mean(np.logaddexp(0.0, log_odds[samples.n :]))
     loss = share * of_p.value + (1.0 - share) * of_q.value
-    # Each part has a coefficient, which flatters the rows that it was learnt from (H. Akaike 1974, doi:10.1109/TAC.1974.1100705).
-    rows = share**2 / samples.learnt.p.effective_size + (1.0 - share) ** 2 / samples.learnt.q.effective_size
-    value = most_of_mixture(share) - loss - min(0.5 * len(parts) * rows, loss)
-    error = float(np.hypot(share * of_p.error, (1.0 - share) * of_q.error))
-    return (value, error) if np.isfinite([value, error]).all() else None
+    return loss, float(np.hypot(share * of_p.error, (1.0 - share) * of_q.error))
 
 
 def _beyond_ends(samples: TwoSamples) -> list[FloatArray]:

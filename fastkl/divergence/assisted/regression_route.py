@@ -58,6 +58,11 @@ class RegressionRoute:
             if loss < self.loss:
                 self._ridge, self.log_ratio, self._found, self.loss = _LITTLE_RIDGE, log_ratio, found, loss
 
+    @property
+    def in_sample(self) -> FloatArray:
+        """log p/q at the rows that are learnt from, by the fit on all of them."""
+        return self._found.log_ratio(with_constant(self._terms.learnt))
+
     def _with_lacking(self) -> Regression | None:
         """Take in the terms that the regression lacks; the regression on all rows where it lacks none."""
         samples, design = self._samples, with_constant(self._terms.learnt)

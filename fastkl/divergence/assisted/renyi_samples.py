@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted.default_estimate import Assisted, assisted_routes
-from fastkl.divergence.assisted.ratio_regression import fitted, with_constant
+from fastkl.divergence.assisted.ratio_regression import Regression, fitted, with_constant
 from fastkl.divergence.assisted.two_samples import TwoSamples
 from fastkl.divergence.assisted.working_laws import normal_pair
 from fastkl.divergence.directions import turned
@@ -153,10 +153,15 @@ def _by_normals(found: Assisted, alpha: float) -> Estimate:
 
 def stacked(samples: TwoSamples, log_ratios: list[FloatArray]) -> FloatArray:
     """One log-ratio of several at the rows that are learnt from, (n + m,), by a logistic regression on them."""
+    return stacking(samples, log_ratios).log_ratio(with_constant(np.column_stack(log_ratios)))
+
+
+def stacking(samples: TwoSamples, log_ratios: list[FloatArray]) -> Regression:
+    """The logistic regression on log-ratios at the rows that are learnt from."""
     design = with_constant(np.column_stack(log_ratios))
     of_p = np.concatenate([np.ones(samples.n), np.zeros(samples.m)])
     times = np.ones(len(of_p)) if samples.masses is None else samples.masses
-    return fitted(design, of_p, times, _RIDGE, None).log_ratio(design)
+    return fitted(design, of_p, times, _RIDGE, None)
 
 
 def _bound(samples: TwoSamples, log_ratio: FloatArray, alpha: float) -> tuple[float, float, float]:
