@@ -9,6 +9,7 @@ neighbours enters its error.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,16 @@ from scipy.special import polygamma
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, as_matrix, weighted_sample
+from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, weighted_sample
 from fastkl.divergence.common_cubes import terms_of_cubes
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.labelled.information import information_with_labels
-from fastkl.divergence.labelled.mixed_rows import has_labels
+from fastkl.divergence.labelled.information_of_tables import Kinds, information_with_labels
 from fastkl.divergence.nearest.diagnostics import few_effective_rows, many_columns, negative_reasons
 from fastkl.divergence.options import Options, as_random_state, one_seed
-from fastkl.divergence.symbols.empirical import as_rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.indexes import refuse_other_rows
-from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
 # Fewer rows than this are said to be few; fewer than that are none to speak of.
@@ -55,7 +53,7 @@ def mutual_information(
     Parameters
     ----------
     x, y : array-like of shape (n,) or (n, d)
-        Rows that belong together: numbers, of which only ranks in each column matter, or labels (text). Columns may repeat
+        Rows that belong together: numbers, of which only ranks in each column matter, labels (text), or both. Columns may repeat
         values, as codes of classes, counts, zeros and rounded numbers do, as long as whole rows of x and y do not.
     sample_weight : array-like of shape (n,), default=None
         Masses of the rows; only ratios matter.
@@ -79,10 +77,10 @@ def mutual_information(
     ------
     DegenerateDataError
         A column that is constant or a monotone function of others (the mutual information may be infinite), repeated rows,
-        repeated values of weighted rows, fewer than five rows, labels none of which comes twice.
+        repeated values of weighted rows, fewer than five rows, labels none of which comes twice or, beside numbers, in 30 rows.
     ValueError
-        Samples of different numbers of rows, or with the same index in different order; values that are missing, labels and
-        numbers on one side, wrong weights.
+        Samples of different numbers of rows, or with the same index in different order; values that are missing, wrong
+        weights.
 
     See Also
     --------
@@ -99,6 +97,8 @@ def mutual_information(
     Numbers and labels: labels are told one at a time, the most frequent first, from those after it, each by a Jensen-Shannon
     divergence of as much of either as there is; 50 labels at most, rarer ones and those of fewer than ten rows being one. Labels
     and labels: H(x) + H(y) - H(x, y), each by `categorical_entropy`.
+    Of a side with both by the chain rule, among rows with equal labels, of which at least 30 are needed:
+    :math:`I(l, x; m, y) = I(l; m) + I(l; y | m) + I(x; m | l) + I(x; y | l, m)`.
     For estimates by neighbours in rectangles see Kraskov, Stögbauer and Grassberger 2004, doi:10.1103/PhysRevE.69.066138.
 
     Examples
@@ -115,15 +115,29 @@ def mutual_information(
     """
     refuse_other_rows(x, y, ("x", "y"))
     refuse_other_rows(x, sample_weight, ("x", "sample_weight"))
-    labelled = has_labels(look(x, "x")), has_labels(look(y, "y"))
-    if any(labelled):
-        rows = len(as_rows(y, "y") if labelled[1] else as_rows(x, "x"))
-        options = Options("common_radius", standard_error=standard_error, random_state=one_seed(random_state, rng))
-        weights = read_weights(sample_weight, rows)
-        return information_with_labels(x, y, labelled, weights, options, n_jobs)
-    X, Y = _pairs(x, y)
+    options = Options("common_radius", standard_error=standard_error, random_state=one_seed(random_state, rng))
+    sides = Kinds.of(x, "x"), Kinds.of(y, "y")
+    weights = read_weights(sample_weight, sides[0].n_rows)
+
+    if any(side.labels is not None for side in sides):
+        with_error = replace(options, standard_error=True)
+        return information_with_labels(
+            sides, weights, options, n_jobs, lambda X, Y, masses: _of_numbers(X, Y, masses, with_error, n_jobs)
+        )
+    X, Y = (side.numbers for side in sides)
+    assert X is not None
+    assert Y is not None
+    return _of_numbers(X, Y, weights, options, n_jobs)
+
+
+def _of_numbers(
+    X: FloatArray, Y: FloatArray, weights: FloatArray | None, options: Options, n_jobs: int | None
+) -> Estimate:
+    """Of numbers and numbers."""
+    standard_error = options.standard_error
+    _refuse_constant(X, Y)
     both = np.ascontiguousarray(np.concatenate([X, Y], axis=1, dtype=np.float64))
-    sample = weighted_sample(both, read_weights(sample_weight, len(both)), n_jobs)
+    sample = weighted_sample(both, weights, n_jobs)
     n, d = sample.X.shape
     if n < _LEAST_ROWS:
         raise DegenerateDataError(
@@ -132,7 +146,7 @@ def mutual_information(
     _refuse_repeated(sample.X)
     if _has_repeated_values(sample.X):
         return _where_values_repeat(sample, X.shape[1], standard_error)
-    seed = one_seed(random_state, rng)
+    seed = options.random_state
     generator = np.random.RandomState(0) if seed is None else as_random_state(seed)
     shares = normalised(sample.weights, n)
     scores = np.column_stack([rank_scores(column, shares) for column in sample.X.T])
@@ -189,9 +203,8 @@ def _where_values_repeat(sample: Sample, split: int, standard_error: bool) -> Es
     return Estimate(terms.value, error, n, "common_cubes", diagnostics)
 
 
-def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Two checked matrices of as many rows, none of whose columns is constant."""
-    X, Y = as_matrix(x, "x"), as_matrix(y, "y")
+def _refuse_constant(X: FloatArray, Y: FloatArray) -> None:
+    """Refuse columns that tell nothing, and sides of different lengths."""
     if len(X) != len(Y):
         raise ValueError(f"x has {len(X)} rows and y {len(Y)}; row i of one belongs to row i of the other.")
     for name, values in (("x", X), ("y", Y)):
@@ -201,7 +214,6 @@ def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
             raise DegenerateDataError(
                 f"Column {j} of {name} has one value only, {float(values[0, j])!r}: it tells nothing. Leave it out.", j
             )
-    return X, Y
 
 
 def _refuse_repeated(rows: FloatArray) -> None:

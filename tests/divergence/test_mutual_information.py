@@ -107,15 +107,9 @@ def test_doubts():
         (np.arange(9.0), list("ababababc"), DegenerateDataError, "9 rows tell nothing"),
         (np.arange(12.0), list("ababababcccc"), DegenerateDataError, "No label of y is in 10 rows"),
         (np.arange(20.0), list("ab") * 9, ValueError, "x has 20 rows and y 18"),
-        (
-            np.arange(10.0),
-            pd.DataFrame({"k": list("ababababab"), "z": range(10)}),
-            ValueError,
-            r"labels and numbers \(.*'z'",
-        ),
         (np.arange(10.0), ["a", None] * 5, ValueError, "y holds None in row 1, column 0: a missing label"),
     ],
-    ids=["lengths", "few", "constant", "function", "missing", "all", "one", "rows", "rare", "sizes", "mixed", "gap"],
+    ids=["lengths", "few", "constant", "function", "missing", "all", "one", "rows", "rare", "sizes", "gap"],
 )
 def test_bad_input(x, y, error, words):
     with pytest.raises(error, match=words):

@@ -20,25 +20,18 @@ from numpy.typing import NDArray
 from fastkl._core.distinct import coded
 from fastkl._core.means import Mean
 from fastkl._core.warned import warnings_kept
-from fastkl.divergence.arguments import FloatArray, as_matrix, weighted_sample
+from fastkl.divergence.arguments import FloatArray, weighted_sample
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_samples
-from fastkl.divergence.labelled.mixed_rows import refuse_both_in_one
 from fastkl.divergence.nearest.diagnostics import negative_reasons
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
-from fastkl.divergence.symbols.empirical import as_rows, columns_without_text
 from fastkl.divergence.told_apart import most_of_mixture
 from fastkl.exceptions import DegenerateDataError, SharedRowsWarning
-from fastkl.rows.columns import named
-from fastkl.rows.reading import look
-from fastkl.rows.tables import column_names
 
-# Fewer rows than this are none to speak of.
-_LEAST = 10
 # Labels of fewer rows than this are one, and so are those beyond the most frequent.
-_FEWEST, _MOST = 10, 50
+FEWEST, _MOST = 10, 50
 # What is missing by that is said from such a part of the standard error on.
 _SAID = 0.5
 # Steps in doubt that could tell so large a part of the entropy of the labels are said.
@@ -88,54 +81,14 @@ class Labels(NamedTuple):
             )
 
 
-def information_with_labels(
-    x: Any, y: Any, labelled: tuple[bool, bool], weights: FloatArray | None, options: Options, n_jobs: int | None
+def numbers_and_labels(
+    X: FloatArray, labels: Labels, masses: FloatArray, options: Options, n_jobs: int | None
 ) -> Estimate:
-    """The mutual information of two sides, of which those that are ``labelled`` are labels alone."""
-    sides = [
-        _labels(one, name) if are else as_matrix(one, name)
-        for one, name, are in zip((x, y), "xy", labelled, strict=True)
-    ]
-    if len(sides[0]) != len(sides[1]):
-        raise ValueError(
-            f"x has {len(sides[0])} rows and y {len(sides[1])}; row i of one belongs to row i of the other."
-        )
-    masses = np.ones(len(sides[0])) if weights is None else weights
-    if np.count_nonzero(masses) < _LEAST:
-        raise DegenerateDataError(
-            f"{np.count_nonzero(masses)} rows tell nothing of labels; at least {_LEAST} are needed."
-        )
-    kept = masses > 0.0
-    masses, sides = masses[kept], [side[kept] for side in sides]
-    known = [Labels.of(side) for side, are in zip(sides, labelled, strict=True) if are]
-    for labels, name in zip(known, [name for name, are in zip("xy", labelled, strict=True) if are], strict=True):
-        labels.refuse_distinct(name, 2 if all(labelled) else _FEWEST)
-    if len(known) == 2:
-        return _between_labels(known[0], known[1], masses, standard_error=options.standard_error)
-    numbers = sides[0] if labelled[1] else sides[1]
-    return _of_labels(np.ascontiguousarray(numbers, dtype=np.float64), known[0], masses, options, n_jobs)
-
-
-def _labels(data: Any, name: str) -> NDArray[Any]:
-    """Rows of labels; ValueError where some columns are numbers."""
-    refuse_both_in_one(look(data, name), name)
-    rows = as_rows(data, name)
-    numbers = columns_without_text(rows)
-    if numbers:
-        where = named(numbers[0], column_names(data))
-        raise ValueError(
-            f"{name} has labels and numbers ({where}), which have no distance in common. Take the mutual information with each "
-            "kind by itself."
-        )
-    return rows
-
-
-def _of_labels(X: FloatArray, labels: Labels, masses: FloatArray, options: Options, n_jobs: int | None) -> Estimate:
     """Of numbers, which may be rows of several, and labels."""
     codes = labels.codes
     # Rare labels are the last, and are not told from one another.
     rows = np.bincount(codes, minlength=len(labels.names))
-    last = min(int(np.searchsorted(-rows, -_FEWEST, side="right")), _MOST)
+    last = min(int(np.searchsorted(-rows, -FEWEST, side="right")), _MOST)
     merged = np.minimum(codes, last)
     while last > 0 and np.count_nonzero(merged == last) < 2:
         last -= 1
@@ -167,10 +120,10 @@ def _of_labels(X: FloatArray, labels: Labels, masses: FloatArray, options: Optio
             "labels that belong together."
         )
     diagnostics = {"reasons": reasons, "labels": last + 1, "entropy_of_labels": surprise.value}
-    return Estimate(total, error if options.standard_error else float("nan"), len(codes), "by labels", diagnostics)
+    return Estimate(total, error, len(codes), "by labels", diagnostics)
 
 
-def _between_labels(x: Labels, y: Labels, masses: FloatArray, *, standard_error: bool) -> Estimate:
+def between_labels(x: Labels, y: Labels, masses: FloatArray) -> Estimate:
     """Of labels and labels."""
     pairs, both = coded(list(zip(x.codes.tolist(), y.codes.tolist(), strict=True)))
     masses = masses * (masses.sum() / np.square(masses).sum())
@@ -187,7 +140,7 @@ def _between_labels(x: Labels, y: Labels, masses: FloatArray, *, standard_error:
     reasons = [f"Of x and y together: {said}" for said in entropies[2].reasons]
     reasons += negative_reasons(value, error, "mutual information")
     diagnostics = {"reasons": reasons, "entropies": tuple(float(one) for one in entropies)}
-    return Estimate(value, error if standard_error else float("nan"), len(both), "symbols", diagnostics)
+    return Estimate(value, error, len(both), "symbols", diagnostics)
 
 
 def _entropy(masses: FloatArray) -> float:
