@@ -185,7 +185,7 @@ class Rows:
     def sample(self, size: int) -> "Rows":
         """One of every k rows, with k the number of rows over ``size``; the rows themselves if k is below 4."""
         length = len(self.X) // size
-        return self if length < 4 else self._chosen(chosen_rows(length, 0, len(self.X)))
+        return self if length < 4 else self.chosen(chosen_rows(length, 0, len(self.X)))
 
     def of_positive_weight(self) -> "Rows":
         """Without the rows of weight 0, which are as good as absent; they keep their numbers in messages."""
@@ -194,9 +194,9 @@ class Rows:
         kept = np.flatnonzero(self.weights)
         if len(kept) == len(self.weights):
             return self
-        return self._chosen(kept)
+        return self.chosen(kept)
 
-    def _chosen(self, rows: NDArray[np.intp]) -> "Rows":
+    def chosen(self, rows: NDArray[np.intp]) -> "Rows":
         """A copy of some of the rows, which keep their numbers in messages."""
         index = rows if self.index is None else self.index[rows]
         weights = None if self.weights is None else self.weights[rows]

@@ -20,6 +20,7 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.checks import check_search
 from fastkl.density.parametric.incomplete import fit_any_rows, refit_with_missing
 from fastkl.density.parametric.mixture.checks import check_mixture, stored_parameters
+from fastkl.density.parametric.mixture.distinct import distinct_rows
 from fastkl.density.parametric.mixture.fit import (
     curvature_of,
     not_smooth,
@@ -28,7 +29,7 @@ from fastkl.density.parametric.mixture.fit import (
     resolved_priors,
     smallest_eigenvalue,
 )
-from fastkl.density.parametric.mixture.noise import NoiseMembers, with_noise
+from fastkl.density.parametric.mixture.noise import NoiseMembers, with_noise, without_spread
 from fastkl.density.parametric.mixture.order import by_parameter, ordered
 from fastkl.density.parametric.mixture.search import Search
 from fastkl.density.parametric.mixture.spurious import spurious_components
@@ -277,6 +278,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
 
     def _fit_several(self, mixture: Mixture, rows: AnyRows) -> None:
         raise_if_few_rows(rows, mixture.layout.size)  # which looks at some rows, and whether they are finite
+        rows = distinct_rows(rows) if isinstance(rows, Rows) else rows
         priors = resolved_priors(self.prior, mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         if self.init is None:
@@ -316,7 +318,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         # one prior for each component, where other densities have one
         self.prior_ = None if all(prior is None for prior in priors) else priors  # type: ignore[assignment]
         self.log_likelihood_, self.n_iter_, self.converged_ = climb.log_likelihood, climb.n_maps, climb.converged
-        self.boundary_ = by_parameter(climb.boundary)
+        self.boundary_ = by_parameter({**climb.boundary, **without_spread(mixture, climb.params, rows)})
         self.spurious_components_ = spurious_components(mixture, climb, rows)
         self.certificate_ = {"gradient": climb.slope, "remaining_gain": climb.gain}
         self.statistics_ = {"weight": np.float64(rows.total_weight)}

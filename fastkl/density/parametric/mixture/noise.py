@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigh
 from scipy.special import xlogy
 
-from fastkl._core.array_types import Floats
-from fastkl._core.rows import Rows
+from fastkl._core.array_types import Floats, Params
+from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.mixture.posterior import PosteriorMembers, weighted
 from fastkl.families.mixture import Mixture
-from fastkl.families.multivariate_normal import MultivariateNormal
+from fastkl.families.multivariate_normal import MultivariateNormal, full_covariance
+
+NO_SPREAD = 1e-5  # of the variance of a measurement: less of it is on its way to 0
 
 
 def with_noise(
@@ -63,6 +66,25 @@ def _check(noise: Floats, rows: Rows) -> None:
         whose = "of all rows" if noise.ndim == 3 and len(noise) == 1 else f"of {rows.row(at)}"
         what = "variances of at least 0" if noise.ndim == 2 else "a symmetric positive semi-definite matrix"
         raise ValueError(f"The noise_covariance {whose} is not {what}, all finite: {noise[at].tolist()}.")
+
+
+def without_spread(mixture: Mixture, params: Params, rows: AnyRows) -> dict[str, str]:
+    """A sentence for each covariance that goes to 0 in a direction in which the noise alone explains the rows."""
+    if not isinstance(rows, Rows) or rows.noise is None:
+        return {}
+    noise, found = np.mean(rows.noise, axis=0), {}
+    components = mixture.split(params)
+    for group in mixture.layout.groups:
+        for i, k in enumerate(group.members[:1] if group.tied else group.members):
+            covariance = full_covariance(group.family, components[k])[1]
+            total = covariance + (noise if noise.ndim == 2 else np.diag(noise))
+            own = float(eigh(covariance, total, eigvals_only=True)[0])
+            if own < NO_SPREAD and "covariance" not in group.family.fixed_parameters():
+                found[f"{group.key('covariance')}[{i}]"] = (
+                    "the noise explains all that its rows differ by in one direction: its variance goes to 0 there (now "
+                    f"{own:.1g} of what is measured), and standard errors do not hold. Is noise_covariance too large?"
+                )
+    return found
 
 
 class NoiseMembers(PosteriorMembers):
