@@ -171,8 +171,8 @@ def _beyond_ranks(value: float, n: float) -> list[str]:
     if value < np.log(n) - _MOST_TOLD:
         return []
     return [
-        f"The estimate, {value:.3g}, is above what {n:.6g} rows tell for certain, {np.log(n) - _MOST_TOLD:.3g} nats: columns that "
-        "follow each other more closely than neighbouring ranks do. It may be too large by half a nat and more, and the mutual "
+        f"The estimate, {value:.3g}, is above what {n:.6g} rows tell for certain, {np.log(n) - _MOST_TOLD:.3g} nats: columns "
+        "follow each other more closely than neighbouring ranks do. It may be too large by half a nat and more, or the mutual "
         "information larger still, or infinite."
     ]
 

@@ -105,7 +105,11 @@ def test_curvature_that_numbers_do_not_tell_is_nan():
     X = np.array([below, 1.0, 1.0, 1.0, below, below, 1.0, 1.0, below])[:, None]
     with warnings.catch_warnings():  # whether the search sees that it is at the end depends on the last digit
         warnings.simplefilter("ignore", ConvergenceWarning)
-        equal = {"weights": [0.5, 0.5], "shape": [[1e32]] * 2, "scale": [[1e-32]] * 2}  # no start of the search stays at these
+        equal = {
+            "weights": [0.5, 0.5],
+            "shape": [[1e32]] * 2,
+            "scale": [[1e-32]] * 2,
+        }  # no start of the search stays at these
         model = MixtureMLE(family="gamma", max_iter=20, init=equal).fit(X)
     assert np.isnan(model.certificate_["smallest_eigenvalue"])
     assert np.isnan(model.standard_errors_["shape"]).all()
