@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.preprocessing import StandardScaler
 
 import fastkl
@@ -387,8 +388,25 @@ def test_groups_are_read_from_queries_and_not_from_paths(source):
     ids=repr,
 )
 @pytest.mark.parametrize(
-    "X", [{"a": [1.0, 2.0]}, {1.0, 2.0}, (row for row in [[1.0], [2.0]])], ids=["dict", "set", "generator"]
+    "X",
+    [
+        {"a": [1.0, 2.0]},
+        {1.0, 2.0},
+        (row for row in [[1.0], [2.0]]),
+        {"a": 1.0, "b": 2.0}.values(),
+        stats.CensoredData([1.0, 2.0]),
+        stats.norm(),
+    ],
+    ids=["dict", "set", "generator", "values", "object", "distribution"],
 )
 def test_what_has_no_order_of_rows_is_named(estimator, X):
     with pytest.raises((TypeError, ValueError), match=f"X is a {type(X).__name__}, not an array or a table of rows"):
         estimator.fit(X)
+
+
+@pytest.mark.parametrize("call", [fastkl.entropy, fastkl.categorical_entropy, fastkl.discrete_entropy])
+@pytest.mark.parametrize("make", [dict.values, iter, set], ids=["values", "iterator", "set"])
+def test_values_without_an_array_are_named(call, make):
+    data = make({"a": 1.0, "b": 2.0})
+    with pytest.raises(TypeError, match=rf"is a {type(data).__name__}, not an array or a table of rows.* list\("):
+        call(data)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 _NAMES = {
-    "numpy.exp(density.score_samples(X))": ["pdf", "pmf", "evaluate", "prob"],
-    "score_samples(X)": ["logpdf", "logpmf", "log_pdf", "log_pmf", "log_prob", "log_density"],
+    "numpy.exp(density.score_samples(X))": ["pdf", "pmf", "evaluate", "prob", "probability"],
+    "score_samples(X)": ["logpdf", "logpmf", "log_pdf", "log_pmf", "log_prob", "log_probability", "log_density"],
     "log_cdf(X)": ["logcdf"],
     "log_sf(X)": ["logsf"],
-    "sf(X)": ["survival", "ccdf"],
+    "sf(X)": ["survival", "survival_function", "ccdf"],
     "numpy.exp(density.score_samples(X) - density.log_sf(X).ravel())": ["hazard"],
     "quantile(q)": ["ppf", "icdf", "percentile", "quantiles", "inverse_cdf"],
     "quantile(q, upper=True)": ["isf"],

@@ -153,6 +153,8 @@ def _refuse_other_forms(X: Any) -> None:
             f"X is an array of records with the fields {listed(fields)}: pass pandas.DataFrame(X), or "
             "numpy.lib.recfunctions.structured_to_unstructured(X)."
         )
+    if X is not None and not is_table(X) and not hasattr(X, "dtype") and np.ndim(X) == 0 and not np.isscalar(X):
+        raise TypeError(f"X is a {type(X).__name__}, not an array or a table of rows.")
     if is_table(X) and 0 in X.shape:
         raise SourceError(f"X is an empty table: {X.shape[0]} rows, {X.shape[1]} columns.")
     if hasattr(X, "iloc") and hasattr(X, "sparse"):

@@ -34,6 +34,8 @@ from fastkl.rows.weights import read_weights
 _FEWEST_ROWS, _LEAST_ROWS = 20, 5
 # And than this where values repeat.
 _FEWEST_REPEATED = 100
+# What is nearer than this to the logarithm of the number of rows, in nats, is more than ranks can tell.
+_MOST_TOLD = 2.0
 # So many times as many neighbours tell the bias that is left, which enters the error.
 _REACH = 8
 
@@ -71,7 +73,8 @@ def mutual_information(
     -------
     Estimate
         Returned as estimated: near 0 it may be below it. ``diagnostics["bias_suspected"]`` is up where the estimate moves with
-        the number of neighbours more than it should, near a curve or a surface, among few rows, and in many columns.
+        the number of neighbours more than it should, near a curve or a surface, above log n - 2 nats, which is more than ranks of
+        n rows tell, among few rows, and in many columns.
 
     Raises
     ------
@@ -168,13 +171,24 @@ def _of_numbers(
     reasons += many_columns(sample) + few_effective_rows(sample)
     if n < _FEWEST_ROWS:
         reasons.append(f"{n} rows are few: neither the bias nor the error are known well.")
-    reasons += negative_reasons(value, error, "mutual information")
+    reasons += _beyond_ranks(value, effective_size(shares)) + negative_reasons(value, error, "mutual information")
     diagnostics = {
         "reasons": reasons,
         "n_neighbors": parts[-1][2].n_neighbors,
         "entropy_bias": parts[-1][2].bias,
     }
     return Estimate(value, error, n, "copula", diagnostics)
+
+
+def _beyond_ranks(value: float, n: float) -> list[str]:
+    """A doubt where columns follow each other more closely than neighbouring ranks do."""
+    if value < np.log(n) - _MOST_TOLD:
+        return []
+    return [
+        f"The estimate, {value:.3g}, is above what {n:.6g} rows tell for certain, {np.log(n) - _MOST_TOLD:.3g} nats: columns "
+        "follow each other more closely than neighbouring ranks do. It may be too large by half a nat and more, or the mutual "
+        "information larger still, or infinite."
+    ]
 
 
 def _has_repeated_values(rows: FloatArray) -> bool:

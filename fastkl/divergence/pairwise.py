@@ -130,6 +130,11 @@ def pairwise_divergence(
 
 def _between_rows(rows: Any, metric: str, logits: bool) -> FloatArray:
     """Of known probabilities."""
+    if not hasattr(rows, "shape") and not hasattr(rows, "__array__"):
+        raise TypeError(
+            f"samples is a {type(rows).__name__}: samples come in a list or dict (of the groups of a table dict(list(samples))), "
+            "rows of probabilities in an array."
+        )
     array = np.asarray(rows)
     if array.ndim != 2:
         raise ValueError(

@@ -7,7 +7,7 @@ these are Python objects.
 
 import datetime
 import os
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set, ValuesView
 from numbers import Rational
 from typing import Any
 
@@ -61,7 +61,7 @@ def look(data: Any, name: str) -> Any:
     ColumnTypeError
         If a column holds dates or spans of time, or lists or records of values.
     TypeError
-        If they are a dict, a set or an iterator.
+        If they are a dict, a view of its values, a set or an iterator.
     """
     if _is_plain(data):
         return aligned(data)  # kernels read them at addresses that suit their type
@@ -88,9 +88,9 @@ def _is_plain(data: Any) -> bool:
 
 
 def refuse_containers(data: Any, name: str) -> None:
-    """TypeError for what holds values but no rows in order: a dict, a set, an iterator."""
+    """TypeError for what holds values but no rows in order: a dict, a view of its values, a set, an iterator."""
     # A sparse matrix of kind dok is a dict too.
-    if isinstance(data, Mapping | Set | Iterator) and not hasattr(data, "toarray"):
+    if isinstance(data, Mapping | Set | Iterator | ValuesView) and not hasattr(data, "toarray"):
         raise TypeError(
             f"{name} is a {type(data).__name__}, not an array or a table of rows: pass pandas.DataFrame({name}) for columns by "
             f"name, list({name}) for rows one by one, or an array."
@@ -328,6 +328,7 @@ def first_non_number_of(X: Any) -> tuple[int, str, Any] | None:
         columns = ((named(j, names), column_values(X, j)) for j in range(len(names or ())))
     else:
         array = np.asarray(X, dtype=object)
+        array = array[:, np.newaxis] if array.ndim == 1 else array
         if array.ndim != 2:
             return None
         columns = ((named(j, None), array[:, j]) for j in range(array.shape[1]))

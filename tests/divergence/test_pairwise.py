@@ -78,6 +78,8 @@ def test_refusals():
         pairwise_divergence(samples(), logits=True)
     with pytest.raises(ValueError, match="list"):
         pairwise_divergence(np.zeros((2, 2, 2)))
+    with pytest.raises(TypeError, match=r"samples is a SeriesGroupBy.* dict\(list\(samples\)\)"):
+        pairwise_divergence(pd.DataFrame({"k": list("abab"), "x": range(4)}).groupby("k")["x"])
 
 
 @pytest.mark.filterwarnings("ignore:.* of the matrix to doubt")

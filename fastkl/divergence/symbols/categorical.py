@@ -22,7 +22,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.columns import named, refuse_duplicates
 from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.missing import missing
-from fastkl.rows.reading import look, refuse_dates_and_nested, refuse_sparse, refuse_unread
+from fastkl.rows.reading import look, refuse_containers, refuse_dates_and_nested, refuse_sparse, refuse_unread
 from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
 
@@ -135,6 +135,7 @@ def _columns(x: Any, name: str) -> list[Any]:
             f"{name} is a {type(x).__name__}, and labels one by one are expected: set counts=True for counts by label, or pass "
             f"pandas.DataFrame({name}) for columns by name."
         )
+    refuse_containers(x, name)
     names = column_names(x)
     if names is not None:
         refuse_duplicates(names, name)

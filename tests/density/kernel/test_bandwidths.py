@@ -334,6 +334,18 @@ def test_no_bandwidth_for_weights_that_are_too_far_apart():
         KernelDensityMLE().fit([[0.0], [1.0], [3.0]], sample_weight=np.full(3, 1e300))
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-300, 1e300])
+def test_a_row_far_out_that_decides_the_bandwidth_is_said(unit):
+    """Of 1000 rows one: what the others have of the density is a third of a nat less than without it."""
+    rng = np.random.default_rng(0)
+    rows, others = rng.normal(size=(999, 1)) * unit, rng.normal(size=(500, 1)) * unit
+    plain = KernelDensityMLE().fit(rows)  # a warning would be an error
+    with pytest.warns(UserWarning, match=r"few rows far out decide the bandwidth of column 0, 1\.[89]"):
+        spoilt = KernelDensityMLE().fit(np.append(rows, [[50.0 * unit]], axis=0))
+    assert spoilt.score(others) < plain.score(others) - 0.3
+    KernelDensityMLE("sheather_jones").fit(np.append(rows, [[50.0 * unit]], axis=0))
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_two_values_at_an_end_warn_of_nothing():
     """One value of a bandwidth that is tried leaves the other row's sum beyond the smallest number."""

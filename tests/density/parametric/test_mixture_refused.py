@@ -8,7 +8,7 @@ import pytest
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 
-from fastkl import MixtureMLE, families
+from fastkl import DegenerateDataError, MixtureMLE, families
 
 IRIS = datasets.load_iris().data
 DEATHS, COUNTS = np.genfromtxt(Path(__file__).parents[2] / "data/london_deaths.csv", delimiter=",", skip_header=1).T
@@ -82,6 +82,15 @@ def test_two_families_on_few_rows():
     assert model.converged_
 
 
+@pytest.mark.parametrize("family", ["multivariate_normal", "normal", "laplace"])
+@pytest.mark.parametrize("n_ones", [40, 140])
+def test_equal_components_are_no_maximum(family, n_ones):
+    """Two repeated values: each collapses a component, and one density for both, twice, is a saddle of the likelihood."""
+    X = np.r_[np.zeros(60), np.ones(n_ones)][:, None]
+    with pytest.raises(DegenerateDataError, match="led to a mixture of 2 components with a maximum"):
+        MixtureMLE(2, family=family, random_state=0).fit(X)
+
+
 def test_values_near_the_largest_number_are_a_typed_error_or_a_fit():
     X = np.array([[1.7e308, 1.0], [-1.7e308, 2.0], [1.6e308, 4.0], [-1.5e308, 1.0], [3.0, 2.5], [1.0, 0.5]])
     try:
@@ -96,6 +105,11 @@ def test_curvature_that_numbers_do_not_tell_is_nan():
     X = np.array([below, 1.0, 1.0, 1.0, below, below, 1.0, 1.0, below])[:, None]
     with warnings.catch_warnings():  # whether the search sees that it is at the end depends on the last digit
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = MixtureMLE(family="gamma", max_iter=20, n_init=1, random_state=0).fit(X)
+        equal = {
+            "weights": [0.5, 0.5],
+            "shape": [[1e32]] * 2,
+            "scale": [[1e-32]] * 2,
+        }  # no start of the search stays at these
+        model = MixtureMLE(family="gamma", max_iter=20, init=equal).fit(X)
     assert np.isnan(model.certificate_["smallest_eigenvalue"])
     assert np.isnan(model.standard_errors_["shape"]).all()

@@ -32,6 +32,12 @@ from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
 T = TypeVar("T")
 WAY_OUT = "Choose bandwidth='silverman' or numbers, or describe rounded columns by a discrete family."
 TWINS = "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
+MIDDLE, NORMAL_MIDDLE = (
+    0.05,
+    3.29,
+)  # left out at either end, and the rest of a normal distribution in standard deviations
+# So many times what that middle of at least so many rows would have: a bandwidth that a few rows far out decide.
+FAR, FEWEST_TOLD = 5.0, 20
 STEEP = 1e-3  # slope per row of a search that did not end near a maximum
 NONE_DISCRETE: Mapping[int, DiscreteKernel] = MappingProxyType({})
 RULES = ("likelihood", "likelihood_matrix", "likelihood_scalar", "scott", "sheather_jones", "silverman")
@@ -221,8 +227,37 @@ def _most_likely(
     )
     if found is None:
         found = evaluated(points, rows.weights, start, kernel, **options)
+    elif kernel not in DIRECTIONAL and not (scalar and rows.n_columns > 1):
+        _warn_of_far_rows(found.bandwidth, rows, points, start, mirrors)
     value = float(found.bandwidth[0]) if scalar else found.bandwidth
     return Bandwidth(value, found.log_likelihood, found.converged, found.n_iter)
+
+
+def _warn_of_far_rows(bandwidth: Floats, rows: Rows, points: Floats, start: Floats, mirrors: Mirrors | None) -> None:
+    """A warning where a few rows far out, each of which some kernel has to reach, have made a column's bandwidth wide.
+
+    ``start`` is Silverman's rule, by the standard deviation; in its place stands that of a normal distribution with this middle.
+    Uniform columns between two ends have the widest kernels, which then are right.
+    """
+    weights = np.ones(len(points)) if rows.weights is None else rows.weights
+    for j, width in enumerate(bandwidth):
+        if mirrors is not None and np.isfinite([mirrors.low[j], mirrors.high[j]]).all():
+            continue
+        column = points[:, j] / np.abs(points[:, j]).max()  # squares stay in the range of numbers
+        order = np.argsort(column)
+        mass = np.cumsum(weights[order])
+        first = np.searchsorted(mass, MIDDLE * mass[-1], "right")
+        last = np.searchsorted(mass, (1.0 - MIDDLE) * mass[-1])
+        middle = column[order[last]] - column[order[first]]
+        deviation = np.sqrt(np.average((column - np.average(column, weights=weights)) ** 2, weights=weights))
+        usual = start[j] * (middle / (NORMAL_MIDDLE * deviation))
+        if usual > 0.0 and width > FAR * usual and len(np.unique(column)) >= FEWEST_TOLD:
+            warn(
+                f"A few rows far out decide the bandwidth of {rows.column(j)}, {width:.3g}: by leave-one-out likelihood kernels "
+                f"are so wide that these are reached. The middle nine tenths of the rows alone would have about {usual:.2g}: "
+                "their density is flattened. Take bandwidth='sheather_jones' (of one column), boundary='log' (of positive values) "
+                "or a number, or leave out rows that do not belong there."
+            )
 
 
 def _most_likely_matrix(rows: Rows, points: Floats, start: Floats, kernel: str) -> Bandwidth:

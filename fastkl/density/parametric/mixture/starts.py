@@ -90,6 +90,8 @@ class Starts:
     def of_labels(self, labels: NDArray[np.intp]) -> Params | None:
         """Parameters at which the components fit their part of the rows; None where a part is too poor for that."""
         layout = self.mixture.layout
+        if np.all(labels == labels[0]) and len(layout.groups) == 1 and layout.size > 1:
+            return None  # equal components stay equal: a saddle, from which no ascent leads away
         hard = np.eye(layout.size)[labels]
         with_ends = [k for group in layout.groups if component_has_ends(group.family) for k in group.members]
         for softness in SOFTNESS:
