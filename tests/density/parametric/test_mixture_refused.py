@@ -9,6 +9,7 @@ from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 
 from fastkl import MixtureMLE, families
+from fastkl.exceptions import DegenerateDataError
 
 IRIS = datasets.load_iris().data
 DEATHS, COUNTS = np.genfromtxt(Path(__file__).parents[2] / "data/london_deaths.csv", delimiter=",", skip_header=1).T
@@ -48,6 +49,16 @@ def test_a_fit_that_needs_more_maps_says_so():
         model = MixtureMLE(2, family="poisson", init=LONDON, max_iter=3).fit(DEATHS, sample_weight=COUNTS)
     assert not model.converged_
     assert model.certificate_["remaining_gain"] > 1e-3
+
+
+def test_a_component_that_lost_all_rows_is_named():
+    # an exponential distribution begins at 0, and these rows far from it: a normal one alone is better
+    rows = 60.0 + np.random.default_rng(0).exponential(30.0, (3000, 1))
+    with pytest.raises(
+        DegenerateDataError, match=r"component 1 \(exponential\) collapsed: no row is left for it\. Use"
+    ) as told:
+        MixtureMLE(family=["normal", "exponential"], random_state=0).fit(rows[rows[:, 0] < 150.0])
+    assert "covariance_type" not in str(told.value)
 
 
 def test_errors_that_were_not_formed():
