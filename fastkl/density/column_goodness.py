@@ -38,6 +38,9 @@ def sorted_statistics(density: Any, rows: Floats) -> dict[str, Floats]:
     rounding of 1, which is all that the statistics see.
     """
     below = density.cdf(rows)
+    if np.any(below[1:] < below[:-1]):  # angles, whose turn begins elsewhere
+        order = np.argsort(below, axis=0, kind="stable")
+        rows, below = np.take_along_axis(rows, order, axis=0), np.take_along_axis(below, order, axis=0)
     above = 1.0 - below
     last = int(np.min(np.argmax(below > _LAST, axis=0), initial=len(rows), where=below[-1] > _LAST))
     if last < len(rows):

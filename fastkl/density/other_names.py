@@ -22,7 +22,10 @@ _NAMES = {
     "quantile([0.025, 0.975])": ["interval"],
     "sample(n)": ["rvs", "resample", "draw", "draws", "simulate", "samples"],
     "variance()": ["var"],
-    "variance() ** 0.5": ["std", "sd", "stddev"],
+    "variance() ** 0.5": ["std", "stddev"],
+    "standard_errors_ or variance() ** 0.5": ["sd"],  # of R's fits, or of the distribution
+    "bootstrap(X)": ["bootdist", "boot"],
+    "confidence_intervals(method='profile', X=X)": ["profile", "profile_likelihood"],
     "covariance()": ["cov"],
     "log_likelihood_ of the fit, log_likelihood(X) of other rows": [
         "llf",
@@ -32,9 +35,9 @@ _NAMES = {
         "loglikelihood",
     ],
     "confidence_intervals(level)": ["conf_int", "confint", "confidence_interval"],
-    "standard_errors_": ["bse", "std_errors", "stderr", "standard_errors"],
+    "standard_errors_": ["bse", "se", "std_errors", "stderr", "standard_errors"],
     "covariance_of_params_": ["vcov", "cov_params"],
-    "params_": ["params", "coef_", "theta_", "estimates"],
+    "params_": ["params", "coef_", "theta_", "estimate", "estimates", "coefficients"],
     "summary().to_frame()": ["to_frame"],
     "n_parameters_": ["n_params", "n_params_", "n_parameters", "n_features"],
     "goodness_of_fit(X)": ["gof", "kstest", "ks_test"],

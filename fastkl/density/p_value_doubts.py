@@ -15,6 +15,7 @@ MOST_FAILED = 0.05
 # A rejection is one of rounding if the p-value between the values is so many times as large; where more than half of the values
 # are different there is none to speak of.
 _REJECTED, _TIMES, _DIFFERENT = 0.05, 3.0, 0.5
+_ROUNDING = 1e-9  # of a distribution function
 
 
 def raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:
@@ -33,8 +34,8 @@ def raise_or_warn_of_failed(fitted: int, failed: int, n_rows: int) -> None:
 
 
 def ks_of_rounded(density: Any, rows: Floats) -> Floats:
-    """Kolmogorov-Smirnov statistics (d,) halfway between values, where rounding them has moved no row past; of many different
-    values, of which few can be rounded, infinite.
+    """Kolmogorov-Smirnov statistics (d,) halfway between values, where rounding them has moved no row past; infinite of many
+    different values, of which few can be rounded, and of angles on both sides of where their turn begins.
     """
     n, ordered = len(rows), np.sort(rows, axis=0)
     step = ordered[1:] > ordered[:-1]
@@ -42,7 +43,8 @@ def ks_of_rounded(density: Any, rows: Floats) -> Floats:
         between = density.cdf(0.5 * (ordered[1:] + ordered[:-1]))
     apart = np.max(np.abs(np.arange(1.0, n)[:, None] / n - between), axis=0, initial=0.0, where=step)
     # a row of its own is at most half a step from either side
-    return np.where(step.sum(axis=0) < _DIFFERENT * n, apart + 0.5 / n, np.inf)
+    told = (step.sum(axis=0) < _DIFFERENT * n) & np.all(between[1:] >= between[:-1] - _ROUNDING, axis=0)
+    return np.where(told, apart + 0.5 / n, np.inf)
 
 
 def warn_of_rounding(of_values: Floats, between: Floats, columns: list[str]) -> None:

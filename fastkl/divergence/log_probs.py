@@ -141,9 +141,11 @@ def kl_from_log_probs(
 
 def _read(values: Any, name: str) -> FloatArray:
     try:
-        array = np.asarray(look(values.detach().cpu().numpy() if hasattr(values, "detach") else values, name))
+        array = np.asarray(look(values.detach().cpu() if hasattr(values, "detach") else values, name))
     except SourceError as error:
-        if error.__cause__ is None:  # else a list that is no array, whose rows are of different lengths
+        if not isinstance(error.__cause__, ValueError) or hasattr(
+            values, "detach"
+        ):  # else a list that is no array, whose rows are of different lengths
             raise
         raise ValueError(
             f"{name} has rows of different lengths. Fill the shorter ones up with any number, and give lengths=."

@@ -112,8 +112,19 @@ def match_labels(p: Any, q: Any, absent: float | None, names: tuple[str, str]) -
             f"{names[0]} and {names[1]} have different labels: {listed(first, 5)} and {listed(second, 5)}. Probabilities are "
             f"matched by their labels; give both the same ones, or pass arrays (such as .to_numpy()) to match them by position."
         )
-    union = first + [label for label in second if label not in known]
+    union = _union(first, second)
     return _over(p, first, union, absent), _over(q, second, union, absent)
+
+
+def symbols_of_both(p: Any, q: Any, names: tuple[str, str]) -> list[Any] | None:
+    """The symbols of what `match_labels` gives, in its order; None where they have no labels, and are matched by position."""
+    first, second = _labels(p, names[0]), _labels(q, names[1])
+    return None if first is None or second is None else _union(first, second)
+
+
+def _union(first: list[Any], second: list[Any]) -> list[Any]:
+    known = set(first)
+    return first + [label for label in second if label not in known]
 
 
 def by_position(data: Any) -> Any:
@@ -185,7 +196,13 @@ def _is_probability_vector(data: Any) -> bool:
         return False
     if not 2 <= len(data) <= _LONG_VECTOR or (isinstance(data, list | tuple) and not isinstance(data[0], Real)):
         return False
-    values = np.asarray(data)
+    try:
+        values = np.asarray(data)
+    except (
+        TypeError,
+        RuntimeError,
+    ):  # a tensor that is not in main memory, of bfloat16 or with gradients; its reader says so
+        return False
     if values.ndim != 1 or values.dtype.kind not in "fiu":
         return False
     tolerance = 64.0 * float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ from fastkl.exceptions import SharedRowsWarning
 from fastkl.rows.columns import as_list
 from fastkl.rows.reading import refuse_unread
 
+_COLUMN = re.compile(r"\b([Cc]olumn) (\d+)\b")
+
 
 def compare_tables(
     p: Any,
@@ -41,7 +44,8 @@ def compare_tables(
 
     Numbers, dates (as days, in UTC where they have a time zone) and spans of time (as days) are compared by nearest neighbours,
     labels by their frequencies, equal numbers being one label whatever their type. All columns together are compared by labels:
-    by their frequencies, and by the numbers among rows with equal ones. Columns are matched by name.
+    by their frequencies, and by the numbers among rows with equal ones. Columns are matched by name. Names of rows,
+    and dates that are all before those of the other table, have no part in a joint line unless ``columns`` names them.
 
     Parameters
     ----------
@@ -102,9 +106,9 @@ def compare_tables(
         test, n_neighbors, n_permutations, as_random_state(one_seed(random_state, rng, default=0)).get_state(), n_jobs
     )
     singles = [compare.one(pair) for pair in pairs]
-    of_rows = [pair.name for pair in pairs if columns is None and pair.names_rows]
+    alone = [pair.name for pair in pairs if columns is None and (pair.names_rows or pair.is_before_or_after)]
     joint = []
-    together = [pair for pair in pairs if pair.name not in of_rows]
+    together = [pair for pair in pairs if pair.name not in alone]
     numbers, texts = ([pair for pair in together if (pair.kind == LABEL) == label] for label in (False, True))
     for several, words in ((numbers, ("column",)), (texts, ("label",)), (together, ("column", "label"))):
         if len(several) > 1 and (len(words) == 1 or (numbers and texts)):
@@ -135,7 +139,7 @@ class _Comparison:
             first, second, unseen="smooth", bins="categories" if pair.kind == LABEL else "auto"
         )
         compared = Labels(first, second) if pair.kind == LABEL else Numbers(first, second)
-        line = self._line(pair.name, pair.kind, compared, gone, psi)
+        line = self._line(pair.name, pair.kind, compared, gone, psi, [pair.name])
         return replace(line, notes=[*pair.doubts, *line.notes])
 
     def together(self, pairs: list[ColumnPair], name: str) -> TableLine:
@@ -149,9 +153,13 @@ class _Comparison:
                 raise ValueError(f"No row of {'pq'[side]} has a value in each of the columns of {name}.")
         present = [replace(pair, values=(pair.values[0][kept[0]], pair.values[1][kept[1]])) for pair in pairs]
         kind, compared = _compared(present)
-        return self._line(name, kind, compared, (gone[0], gone[1]), None)
+        numbers = [pair.name for pair in pairs if pair.kind != LABEL]
+        return self._line(name, kind, compared, (gone[0], gone[1]), None, numbers)
 
-    def _line(self, name: Any, kind: str, compared: Compared, gone: tuple[int, int], psi: Estimate | None) -> TableLine:
+    def _line(
+        self, name: Any, kind: str, compared: Compared, gone: tuple[int, int], psi: Estimate | None, columns: list[Any]
+    ) -> TableLine:
+        """A line, whose notes call columns of numbers by their names."""
         with warnings_kept() as caught:
             forward, backward, middle = compared.estimates(self.n_neighbors, self.n_jobs)
             p_value = compared.p_value(self.n_permutations, self._rng(), self.n_jobs) if self.test else None
@@ -163,7 +171,9 @@ class _Comparison:
                 said.append(f"KL(Q || P): {turned}")
         # of shared rows the diagnostics say it too
         said += [str(warning) for warning in caught if not isinstance(warning, SharedRowsWarning)]
-        notes = list(dict.fromkeys(said))
+        notes = list(
+            dict.fromkeys(_COLUMN.sub(lambda found: f"{found[1]} {columns[int(found[2])]!r}", one) for one in said)
+        )
         return TableLine(name, kind, compared.sizes, gone, forward, backward, middle, psi, p_value, notes)
 
     def _rng(self) -> np.random.RandomState:

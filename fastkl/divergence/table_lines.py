@@ -99,8 +99,8 @@ class TableComparison:
     columns : list of TableLine
         One for each column.
     joint : list of TableLine
-        Of all columns of numbers and dates together but for names of rows, of all labels together, where there are several, and
-        of both where there are both.
+        Of all columns of numbers and dates together but for names of rows and dates of two times, of all labels together, where
+        there are several, and of both where there are both.
     n_rows : pair of int
         Rows of either table.
 
@@ -145,11 +145,14 @@ class TableComparison:
     def apart(self) -> list[str]:
         """Which columns are in no line of several columns of their kind, and why, as a sentence."""
         kinds = {line.name: line.kind for line in self.columns}
-        of_rows: dict[Any, None] = {}
+        alone: dict[Any, None] = {}
         for line in self.joint:
             taken = (LABEL,) if line.kind == LABEL else (NUMBER, DATE) if line.kind == NUMBER else tuple(kinds.values())
-            of_rows |= dict.fromkeys(name for name in line.left_out if kinds[name] in taken)
-        return [f"Not in a joint line: {listed(list(of_rows))}, by the look of it names of rows."] if of_rows else []
+            alone |= dict.fromkeys(name for name in line.left_out if kinds[name] in taken)
+        dates, of_rows = ([name for name in alone if (kinds[name] == DATE) == dated] for dated in (True, False))
+        before = f"{listed(dates)}, whose dates in one table are all before those in the other"
+        looks = f"{listed(of_rows)}, by the look of it names of rows"
+        return [f"Not in a joint line: {why}." for which, why in ((of_rows, looks), (dates, before)) if which]
 
     @property
     def gaps(self) -> list[str]:

@@ -48,6 +48,25 @@ def test_statistics(name):
         assert report["cvm"][j] == pytest.approx(scipy.stats.cramervonmises(X[:, j], law.cdf).statistic, rel=1e-9)
 
 
+def test_angles_are_counted_from_where_their_turn_begins():
+    angles = np.random.default_rng(0).vonmises(1.0, 1.5, (300, 1))  # in (-pi, pi]: some are before loc - pi
+    model = DensityMLE("von_mises").fit(angles)
+    loc, concentration = model.params_["loc"], model.params_["concentration"]
+    assert np.any(angles < loc - np.pi)
+    turned = np.mod(angles - loc + np.pi, 2.0 * np.pi)[:, 0] - np.pi
+    expected = plain(scipy.stats.vonmises(concentration[0]).cdf(turned))
+    for rows in (angles, angles + 2.0 * np.pi, np.mod(angles, 2.0 * np.pi)):
+        report = model.goodness_of_fit(rows, n_bootstrap=0)
+        for key, value in expected.items():
+            assert report[key][0] == pytest.approx(value, rel=1e-6)
+    uniform = np.linspace(-np.pi, np.pi, 300, endpoint=False)[:, None]
+    bimodal = np.concatenate([0.3 * uniform[::2] - 2.0, 0.3 * uniform[::2] + 1.5])  # two arcs
+    assert (
+        DensityMLE("von_mises").fit(bimodal).goodness_of_fit(bimodal, n_bootstrap=99, random_state=0).p_values["ad"]
+        < 0.02
+    )
+
+
 def test_weights_are_masses():
     weights = RNG.integers(0, 4, len(X)).astype(float)
     model = DensityMLE("gamma").fit(X, sample_weight=weights)

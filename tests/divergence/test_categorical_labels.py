@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from fastkl import kl_divergence
 from fastkl.divergence.symbols.categorical_entropy import categorical_entropy
 from fastkl.divergence.symbols.categorical_kl import categorical_cross_entropy, categorical_kl
 from fastkl.divergence.symbols.discrete import discrete_kl
@@ -235,3 +236,15 @@ def test_bad_pairs():
 def test_rows_of_weight_zero_are_not_there():
     assert categorical_kl(["a", "z"], ["a", "b"], sample_weight_p=[1, 0]) == categorical_kl(["a"], ["a", "b"])
     assert categorical_entropy(["a", "b"], "nsb", sample_weight=[3, 0]) == 0.0
+
+
+def test_symbols_without_a_count_go_by_their_labels():
+    dicts = categorical_kl({"cat": 3, "emu": 4}, {"cat": 5, "dog": 2}, counts=True)
+    series = categorical_kl(pd.Series({"cat": 3, "emu": 4}), pd.Series({"cat": 5, "dog": 2}), counts=True)
+    for found in (dicts, series):
+        assert found.diagnostics["unseen_symbols"] == ["emu"]
+        assert "('emu')" in found.reasons[0]
+    rng = np.random.default_rng(0)
+    tables = [pd.DataFrame({"x": rng.normal(size=n), "who": rng.integers(0, 90, n).astype(str)}) for n in (200, 150)]
+    assert "Of the labels: P has" in kl_divergence(*tables).reasons[0]
+    assert "(('" in kl_divergence(*tables).reasons[0]

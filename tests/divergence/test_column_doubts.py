@@ -68,3 +68,24 @@ def test_one_column_equal_values_and_ranges_beyond_numbers():
     assert unit_reasons([1e300 * column[:, np.newaxis], column[:, np.newaxis]]) == []
     assert reasons(zeros, column) == []
     assert "column 0 is inf times that of column 1" in reasons(huge, column)[0]
+
+
+def test_states_of_a_markov_chain_are_no_independent_draws():
+    rng = np.random.default_rng(0)
+    states, other = rng.normal(size=(800, 2)), rng.normal(size=(1000, 2))
+    stays = rng.geometric(0.5, 800)
+    chain = np.repeat(states, stays, axis=0)
+    said = f"{len(chain) - 800} of {len(chain)} rows of p are equal to the row before them"
+    assert said in " ".join(kl_divergence(chain, other).reasons)
+    assert said.replace("of p", "of q") in " ".join(kl_divergence(other, chain).reasons)
+    weighted = kl_divergence(states, other, sample_weight_p=stays.astype(float))
+    zeros = np.where(rng.random((2, 1000)) < 0.6, 0.0, rng.normal(size=(2, 1000)))
+    quiet = [
+        weighted,
+        kl_divergence(*zeros),
+        kl_divergence(np.repeat(rng.integers(0, 9, 80), 10), rng.integers(0, 9, 800)),
+    ]
+    quiet += [
+        kl_divergence(rows, other) for rows in (chain[np.argsort(chain[:, 0])], chain[rng.permutation(len(chain))])
+    ]
+    assert not any("row before" in reason for estimate in quiet for reason in estimate.reasons)

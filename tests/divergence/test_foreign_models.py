@@ -34,6 +34,15 @@ class Tensor:
     def numpy(self):
         return self.values
 
+    def double(self):
+        return Tensor(self.values.astype(np.float64))
+
+    def __getitem__(self, rows):
+        return Tensor(self.values[rows])
+
+    def __len__(self):
+        return len(self.values)
+
 
 @pytest.fixture
 def torch_like(monkeypatch):
@@ -100,6 +109,42 @@ class TestModelsFromElsewhere:
         X = p.sample(1000, random_state=12)
         truth = -stats.norm.logpdf(X, 1.0, 2.0).mean()
         assert float(cross_entropy(X, Foreign())) == pytest.approx(truth, rel=1e-12)
+
+    def test_a_closed_form_of_torch_in_double_precision(self, torch_like):
+        def divergence(p, q):
+            if p.scale.values > 5.0:
+                raise NotImplementedError
+            assert {one.values.dtype.name for one in (p.loc, p.scale, q.loc, q.scale)} == {"float64"}
+            return 0.5 * ((p.loc.values - q.loc.values) ** 2 + 1.0) - 0.5
+
+        sys.modules["torch"].distributions = SimpleNamespace(kl_divergence=divergence)
+        exact = kl_divergence(torch_like(0.0, 1.0), torch_like(1.5, 1.0))
+        assert (exact.method, float(exact)) == ("exact", 1.125)
+        assert kl_divergence(torch_like(0.0, 6.0), torch_like(0.0, 6.0), random_state=0).method != "exact"
+
+    def test_a_batch_is_no_model(self):
+        batch = SimpleNamespace(log_prob=lambda x: x, batch_shape=(3,), event_shape=())
+        with pytest.raises(ValueError, match=r"q is a batch of distributions, of shape \(3,\).*Independent\(q, 1\)"):
+            kl_divergence(np.zeros((10, 3)), batch)
+
+    def test_rows_outside_of_a_support_of_torch(self, torch_like):
+        """Its ``log_prob`` has an error for them; the density there is 0. Rounding to single precision takes no row out."""
+
+        class HalfNormal(torch_like):
+            support = SimpleNamespace(check=lambda value: Tensor(value.values > 0.0), is_discrete=False)
+
+            def log_prob(self, value):
+                if not np.all(value.values > 0.0):
+                    raise ValueError("Expected value argument to be within the support")
+                return Tensor(np.log(2.0) + stats.norm.logpdf(value.values))
+
+        x = np.random.default_rng(0).normal(size=300)
+        assert kl_divergence(x, HalfNormal(0.0, 1.0)) == np.inf
+        x = np.abs(x)
+        x[0] = 1e-60  # 0 in single precision
+        assert float(cross_entropy(x, HalfNormal(0.0, 1.0))) == pytest.approx(
+            -stats.halfnorm.logpdf(x).mean(), rel=1e-6
+        )
 
     def test_tensors_of_torch(self, torch_like):
         """Numbers go in as tensors of the parameters' type and come out as numbers; draws have the seed of the caller."""

@@ -332,3 +332,22 @@ def test_a_change_in_what_is_missing_is_said():
         assert f"* {sentence}" in repr(found).splitlines()
         assert sentence in found._repr_html_()
     assert compare_tables(*tables(60, 50), test=False).gaps == []
+
+
+def test_dates_of_two_weeks_have_no_part_in_the_joint_line():
+    rng = np.random.default_rng(0)
+    first, second = (
+        pd.DataFrame(
+            {"when": pd.date_range(start, periods=600, freq="h"), "a": rng.normal(size=600), "b": rng.normal(size=600)}
+        )
+        for start in ("2026-01-01", "2026-01-26")
+    )
+    found = compare_tables(first, second, test=False)
+    assert [line.name for line in found.joint] == ["joint (2 columns)"]
+    assert abs(found.joint[0].kl) < 0.3
+    assert "'when', whose dates in one table are all before those in the other" in repr(found)
+    assert "Column 'when': 600 of 600 rows of P" in repr(found)
+    named = compare_tables(first, second, columns=["a", "when"], test=False)
+    assert named.joint[0].kl > 2.0
+    assert any("Column 'when'" in note for note in named.joint[0].notes)
+    assert compare_tables(first, first.iloc[::-1].assign(a=0.0), test=False).joint[0].name == "joint (3 columns)"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastkl import DensityMLE, kl_divergence
+from fastkl import DensityMLE, categorical_kl, kl_divergence, kl_from_log_probs
 from fastkl.exceptions import SourceError
 from fastkl.rows.reading import look
 
@@ -47,6 +47,14 @@ def test_a_transposed_one_and_weights():
     found = DensityMLE("gamma").fit(Tensor(np.asfortranarray(X)), sample_weight=Tensor(weights))
     expected = DensityMLE("gamma").fit(X, sample_weight=weights)
     np.testing.assert_allclose(found.params_["shape"], expected.params_["shape"], rtol=1e-14)
+
+
+def test_bfloat16_is_told_from_what_is_elsewhere():
+    tensor = Tensor(X[:, 0], RuntimeError("Unsupported dtype in DLTensor."))
+    tensor.dtype = "torch.bfloat16"
+    for call in (kl_divergence, kl_from_log_probs, categorical_kl):
+        with pytest.raises(SourceError, match=r"is a \w+\.Tensor of bfloat16.* Pass X\.float\(\)"):
+            call(tensor, tensor)
 
 
 @pytest.mark.parametrize(

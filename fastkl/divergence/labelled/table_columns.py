@@ -72,6 +72,12 @@ class ColumnPair:
         return self.kind != DATE and all(self._names_rows(self.present(side)) for side in (0, 1))
 
     @property
+    def is_before_or_after(self) -> bool:
+        """Whether these are dates of two times, such as two weeks, which are apart whatever else has changed."""
+        first, second = self.present(0), self.present(1)
+        return self.kind == DATE and bool(first.max() < second.min() or second.max() < first.min())
+
+    @property
     def doubts(self) -> list[str]:
         """What makes all numbers about the column doubtful."""
         if not self.names_rows:

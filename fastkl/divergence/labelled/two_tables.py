@@ -45,7 +45,9 @@ def divergence_of_tables(tables: MixedTables, of_numbers: Callable[[SamplePair],
     if infinite is not None:
         return infinite
     mass_p, mass_q = both.masses
-    of_labels = categorical_kl(mass_p, mass_q, unseen="estimate", counts=True)
+    symbols = [*map(tuple, tables.columns.combinations)]
+    count_p, count_q = (dict(zip(symbols, mass, strict=True)) for mass in (mass_p, mass_q))
+    of_labels = categorical_kl(count_p, count_q, unseen="estimate", counts=True)
     shares = mass_p / mass_p.sum()
     reasons, parts, value_of = _of_labels(of_labels), [], np.zeros(len(shares))
     for group, said in both.groups(shares):

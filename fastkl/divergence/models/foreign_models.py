@@ -5,6 +5,7 @@ None of those libraries is imported here: an object of torch has torch loaded, a
 
 from __future__ import annotations
 
+import copy
 import importlib
 from typing import Any
 
@@ -41,7 +42,71 @@ def log_densities(thing: Any, X: NDArray[Any], discrete: bool) -> Any:
     scalar = X.shape[1] == 1 and (n_columns_of(thing) == 1 or getattr(thing, "ndim", None) == 0)
     if scalar and getattr(thing, "ndim", None) == 0:  # skpro's distribution of one number takes one number
         return [float(np.asarray(ask(float(value))).ravel()[0]) for value in X[:, 0]]
-    return as_numbers(ask(as_given(thing, X[:, 0] if scalar and not tuple(getattr(thing, "event_shape", ())) else X)))
+    values = X[:, 0] if scalar and not tuple(getattr(thing, "event_shape", ())) else X
+    if _torch_of(thing) is None:
+        return as_numbers(ask(values))
+    found = _asked_inside(thing, ask, values)
+    near = as_numbers(as_given(thing, values))
+    lost = np.isneginf(found) & (near != values).reshape(len(found), -1).any(axis=1)
+    if lost.any():  # rounding to single precision has put them on an end of the support, or past it
+        near, toward = near[lost], np.where(values[lost] > near[lost], np.inf, -np.inf).astype(near.dtype)
+        near = np.where(near == values[lost], near, np.nextafter(near, toward))
+        found[lost] = _asked_inside(thing, ask, near)
+    return found
+
+
+def _asked_inside(thing: Any, ask: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """Log-densities of torch, which has an error for rows outside of the support: -inf there."""
+    given = as_given(thing, values)
+    inside = _inside(thing, given)
+    if inside is None or inside.all():
+        return np.array(as_numbers(ask(given)), dtype=np.float64)
+    found = np.full(len(values), -np.inf)
+    if inside.any():
+        found[inside] = np.ravel(as_numbers(ask(given[inside])))
+    return found
+
+
+def _inside(thing: Any, given: Any) -> NDArray[np.bool_] | None:
+    """Which rows are in the support; None where that is not known."""
+    try:
+        inside = np.asarray(as_numbers(thing.support.check(given)))
+    except (AttributeError, NotImplementedError):
+        return None
+    return inside.reshape(len(given)) if inside.size == len(given) else None
+
+
+def refuse_batch(thing: Any, name: str) -> None:
+    """ValueError for several distributions in one object of torch or numpyro, as their parameters that are vectors make it."""
+    shape = tuple(getattr(thing, "batch_shape", ()))
+    if int(np.prod(shape)) != 1:
+        raise ValueError(
+            f"{name} is a batch of distributions, of shape {shape}, and one is expected: as the columns of a row that are "
+            f"independent of each other they are Independent({name}, {len(shape)}); else pass one at a time."
+        )
+
+
+def closed_form(p: Any, q: Any) -> float | None:
+    """KL(p || q) as torch has it for two of its distributions, in double precision; None where it has none."""
+    torch = _torch_of(p)
+    if torch is None or _torch_of(q) is None:
+        return None
+    try:
+        value = float(torch.distributions.kl_divergence(_in_double(p, torch), _in_double(q, torch)))
+    except (NotImplementedError, ValueError, RuntimeError, AttributeError):  # such as of vectors of two lengths
+        return None
+    return None if np.isnan(value) else value
+
+
+def _in_double(thing: Any, torch: Any) -> Any:
+    """The distribution with its parameters, and those of the ones within, in double precision."""
+    twin = copy.copy(thing)
+    for name, value in vars(thing).items():
+        if torch.is_tensor(value) and value.is_floating_point():
+            vars(twin)[name] = value.detach().double()
+        elif hasattr(value, "log_prob"):
+            vars(twin)[name] = _in_double(value, torch)
+    return twin
 
 
 def draws(thing: Any, n_draws: int, known: Any, rng: np.random.RandomState) -> Any:

@@ -43,6 +43,7 @@ class Model:
     """
 
     def __init__(self, thing: Any, name: str) -> None:
+        foreign_models.refuse_batch(thing, name)
         self.thing = thing
         self.name = name
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import EXACT, Estimate, doubted, moved
+from fastkl.divergence.models import foreign_models
 from fastkl.divergence.models.draws import resolve_draws
 from fastkl.divergence.models.far_out import infinite_far_out, underflow_reasons
 from fastkl.divergence.models.line_integral import Integral, expectation_on_a_line
@@ -38,7 +39,7 @@ def closed_form_divergence(p: Model, q: Model) -> float | None:
     """KL(p || q) from the families' closed forms, or None where none is known."""
     first, second = p.law, q.law
     if first is None or second is None:
-        return None
+        return foreign_models.closed_form(p.thing, q.thing)
     from fastkl.families import closed_form
 
     if None not in (p.n_columns, q.n_columns) and p.n_columns != q.n_columns:

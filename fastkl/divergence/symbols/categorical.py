@@ -149,6 +149,8 @@ def _columns(x: Any, name: str) -> list[Any]:
             _reject_missing(column, name if len(by_column) == 1 else f"{named(j, None)} of {name}")
     if isinstance(x, list | tuple):
         look(x, name)
+    elif hasattr(x, "__dlpack__") and not isinstance(x, np.ndarray):
+        x = look(x, name)
     array = np.asarray(x)
     if array.dtype.kind in "US" and not isinstance(x, np.ndarray) and not hasattr(x, "dtype"):
         # numpy turns [1, "1"] into two equal strings; as objects they stay what they are.

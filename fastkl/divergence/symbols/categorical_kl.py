@@ -18,7 +18,7 @@ from scipy.special import digamma, rel_entr, xlogy
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.matching import match_columns, match_labels
+from fastkl.divergence.matching import match_columns, match_labels, symbols_of_both
 from fastkl.divergence.symbols.categorical import align, tally, unseen_mass
 from fastkl.divergence.symbols.discrete import kl_terms
 from fastkl.divergence.symbols.probability_rows import Probabilities
@@ -235,13 +235,17 @@ def read_pair(
     names: tuple[str, str] = ("p", "q"),
 ) -> CountPair:
     """Counts of both samples over the symbols of either, matched by name."""
+    labels = None
     if counts:
+        labels = symbols_of_both(p, q, names)
         p, q = match_labels(p, q, 0.0, names)
     else:
         q = match_columns(p, q)
     first, second = tally(p, names[0], counts, weight_p), tally(q, names[1], counts, weight_q)
     symbols, x, y = align(first, second, counts)
     missing = np.flatnonzero((x > 0.0) & (y == 0.0))
+    if labels is not None and len(labels) == len(symbols):
+        symbols = labels
     return CountPair(symbols, x, y, float(x.sum()), float(y.sum()), (first.n_samples, second.n_samples), missing)
 
 

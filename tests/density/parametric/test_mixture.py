@@ -252,6 +252,14 @@ def test_boundaries_name_their_component():
     assert model.standard_errors_["df"][1, 0] > 0.0
 
 
+def test_a_boundary_names_the_component_of_the_mixture_where_families_differ():
+    X = np.random.default_rng(1).binomial(10, 0.5, (300, 1)) * (
+        np.arange(300)[:, None] % 3 > 0
+    )  # vary less than Poisson
+    model = MixtureMLE(family=[families.Poisson(rate=0.0), "negative_binomial"], random_state=0).fit(X)
+    assert model.boundary_["negative_binomial_size"].startswith("Component 1: ")
+
+
 def test_draws():
     model = MixtureMLE.from_parameters("normal", weights=[0.3, 0.7], loc=[[-9.0], [9.0]], scale=[[1.0], [2.0]])
     X, z = model.sample(20_000, random_state=0, return_components=True)

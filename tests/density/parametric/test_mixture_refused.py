@@ -50,6 +50,16 @@ def test_a_fit_that_needs_more_maps_says_so():
     assert model.certificate_["remaining_gain"] > 1e-3
 
 
+def test_a_component_that_lost_all_rows_is_named():
+    # an exponential distribution begins at 0, and these rows far from it: a normal one alone is better
+    rows = 60.0 + np.random.default_rng(0).exponential(30.0, (3000, 1))
+    with pytest.raises(
+        DegenerateDataError, match=r"component 1 \(exponential\) collapsed: no row is left for it\. Use"
+    ) as told:
+        MixtureMLE(family=["normal", "exponential"], random_state=0).fit(rows[rows[:, 0] < 150.0])
+    assert "covariance_type" not in str(told.value)
+
+
 def test_errors_that_were_not_formed():
     model = MixtureMLE(2, random_state=0, standard_errors=False).fit(IRIS)
     with pytest.raises(AttributeError, match="standard_errors=True"):

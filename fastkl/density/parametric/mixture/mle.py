@@ -318,7 +318,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         # one prior for each component, where other densities have one
         self.prior_ = None if all(prior is None for prior in priors) else priors  # type: ignore[assignment]
         self.log_likelihood_, self.n_iter_, self.converged_ = climb.log_likelihood, climb.n_maps, climb.converged
-        self.boundary_ = by_parameter({**climb.boundary, **without_spread(mixture, climb.params, rows)})
+        self.boundary_ = by_parameter({**climb.boundary, **without_spread(mixture, climb.params, rows)}, mixture.layout)
         self.spurious_components_ = spurious_components(mixture, climb, rows)
         self.certificate_ = {"gradient": climb.slope, "remaining_gain": climb.gain}
         self.statistics_ = {"weight": np.float64(rows.total_weight)}
@@ -326,7 +326,10 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         if curvature is not None:
             self.statistics_["curvature"] = curvature
             self.certificate_["smallest_eigenvalue"] = smallest_eigenvalue(curvature[0]) / rows.total_weight
-            self.boundary_ = {**by_parameter(not_smooth(mixture, climb.params, curvature)), **self.boundary_}
+            self.boundary_ = {
+                **by_parameter(not_smooth(mixture, climb.params, curvature), mixture.layout),
+                **self.boundary_,
+            }
         for text in self.spurious_components_.values():
             warn(text, ConvergenceWarning)
         if not climb.converged:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.climb import Climb
-from fastkl.families.mixture.layout import WEIGHTS
+from fastkl.families.mixture.layout import WEIGHTS, Layout
 
 
 def ordered(mixture: Mixture, climb: Climb) -> Climb:
@@ -30,12 +30,13 @@ def ordered(mixture: Mixture, climb: Climb) -> Climb:
     return replace(climb, params=params, sums=climb.sums[order], boundary=boundary)
 
 
-def by_parameter(boundary: dict[str, str]) -> dict[str, str]:
-    """Sentences about entries (``"df[1]"``) by the parameter, each with its component."""
+def by_parameter(boundary: dict[str, str], layout: Layout) -> dict[str, str]:
+    """Sentences about entries (``"df[1]"``, the second of their group) by the parameter, each with its component."""
     found: dict[str, list[str]] = {}
     for entry, text in sorted(boundary.items()):
         name, _, rest = entry.partition("[")
-        found.setdefault(name, []).append(f"Component {rest.rstrip(']').partition(',')[0]}: {text}")
+        component = layout.part_of(name, (int(rest.rstrip("]").partition(",")[0]),))[0]
+        found.setdefault(name, []).append(f"{'All' if component is None else f'Component {component}'}: {text}")
     return {name: " ".join(texts) for name, texts in found.items()}
 
 

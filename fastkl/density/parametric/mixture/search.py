@@ -7,7 +7,7 @@ without bound: such places are never taken while a proper one is known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -25,6 +25,7 @@ from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.ascent import SHORT_TOL, Ascent
 from fastkl.families.mixture.climb import Climb
+from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.ends import has_ends, with_moved_ends
 from fastkl.families.priors import PriorLike
 
@@ -72,6 +73,7 @@ class Search:
     priors: list[PriorLike | None]
     tol: float
     max_iter: int
+    lost: list[CollapsedError] = field(default_factory=list)  # of the long ascents that led to no maximum
 
     def ascent(self, rows: AnyRows) -> Ascent:
         """The ascent on some rows."""
@@ -269,7 +271,10 @@ class Search:
         reached: list[Climb] = []
         for climb in _different(ranked, ascent.weight)[: count + SPARE]:
             ahead = ascent.nearly(climb.params) if nearly else self._run(ascent, climb.params)
-            reached += [ahead] if ahead.collapsed is None else []
+            if ahead.collapsed is None:
+                reached.append(ahead)
+            else:
+                self.lost.append(ahead.collapsed)
             if sum(self._is_proper(one, rows) for one in reached) == count:
                 break
         return self._ranked(reached, rows)
@@ -341,13 +346,18 @@ class Search:
             raise errors[0] from None
 
     def _raise_without(self, climbs: Sequence[Climb]) -> None:
-        reasons = [climb.collapsed for climb in climbs if climb.collapsed is not None]
-        k = self.mixture.layout.size
-        why = f" In the last, component {reasons[-1].component} collapsed: {reasons[-1]}" if reasons else ""
+        layout, why = self.mixture.layout, ""
+        lost = [climb.collapsed for climb in climbs if climb.collapsed is not None] or self.lost
+        if lost:
+            of_family = layout.component_families[lost[-1].component].name
+            reason = str(lost[-1]).rstrip(".")
+            why = f" In the last, component {lost[-1].component} ({of_family}) collapsed: {reason}."
         tried = f"None of {len(climbs)} starts" if climbs else "No start"
+        has_types = any(hasattr(family, "covariance_type") for family in layout.component_families)
         raise DegenerateDataError(
-            f"{tried} led to a mixture of {k} components with a maximum of the likelihood.{why} Use fewer components, "
-            "a prior (prior='default'), or a simpler family (covariance_type='diag', 'spherical' or 'tied')."
+            f"{tried} led to a mixture of {layout.size} components with a maximum of the likelihood.{why} Use fewer components, "
+            "a prior (prior='default'), or "
+            + ("a simpler family (covariance_type='diag', 'spherical' or 'tied')." if has_types else "other families.")
         )
 
 

@@ -173,7 +173,7 @@ class StreamMembers(FamilyDensity):
                     "prior (prior='default')."
                 ) from error
         self.stream_ = _written(stream)
-        self._keep_stream(stream, best.params, by_parameter(best.boundary))
+        self._keep_stream(stream, best.params, by_parameter(best.boundary, mixture.layout))
 
     def _start(self, rows: Rows) -> Rows | None:
         """Fit the first rows, and give back the others; None where more rows have to come before."""
