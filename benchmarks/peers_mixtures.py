@@ -45,7 +45,7 @@ def map_rows() -> Iterator[Row]:
     """One EM map, and log-densities of rows."""
     for kind, n, d, k in [("full", N, 2, 5), ("full", N, 8, 10), ("full", N, 32, 16), ("diag", 20_000, 10, 5)]:
         X, ours, theirs = rows_and_parameters(n, d, k, kind)
-        components = Components.at(ours.family_.layout, ours.params_)
+        components = Components(ours.family_.layout, ours.params_)
         rows = Rows(X, n_threads=effective_n_threads())
         found = components.expectation(rows)
         expected, log_shares = theirs._e_step(X)
@@ -190,7 +190,7 @@ import sys, tracemalloc
 sys.path.insert(0, "benchmarks")
 from peers_mixtures import rows_and_parameters, Components, Rows
 X, ours, theirs = rows_and_parameters(1_000_000, 8, 50)
-components = Components.at(ours.family_.layout, ours.params_)
+components = Components(ours.family_.layout, ours.params_)
 tracemalloc.start()
 if sys.argv[1] == "ours":
     components.expectation(Rows(X, n_threads=2))

@@ -128,10 +128,6 @@ def test_pages_lead_to_source_and_gallery(site):
     assert "gallery/compare/plot_drift.html" in text
 
 
-def test_the_width_of_a_picture_is_read():
-    assert extension("wide_pictures").width(ROOT / "docs/static/responsibilities.png") == 1000
-
-
 def test_nothing_is_fetched(site):
     """Scripts, styles and images come with the site: it reads the same without a network."""
     for page in pages(site):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import imagesize
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx_gallery.directives import imgsgnode
@@ -13,16 +14,10 @@ _WIDE = 800
 def put_into_boxes(app: Sphinx, doctree: nodes.document, _docname: str) -> None:
     """Called for every page."""
     for picture in list(doctree.findall(imgsgnode)):
-        if width(Path(app.srcdir, picture["uri"].lstrip("/"))) > _WIDE:
+        if imagesize.get(Path(app.srcdir, picture["uri"].lstrip("/")))[0] > _WIDE:
             box = nodes.container(classes=["picture"])
             picture.replace_self(box)
             box += picture
-
-
-def width(png: Path) -> int:
-    """Pixels, which stand behind the first 16 bytes of a PNG file."""
-    with png.open("rb") as stream:
-        return int.from_bytes(stream.read(20)[16:])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -146,7 +146,7 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
         )
     if by_value and (bins == "categories" or not numeric[0]):
         if bins == "auto":
-            _refuse_numbers_beside_labels(reference, "reference")
+            _refuse_numbers_beside_labels(reference)
         return reference, current, None
     current = match_columns(reference, current, ("reference", "current"))
     first, second = as_matrix(reference, "reference"), as_matrix(current, "current")
@@ -166,14 +166,14 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
     return np.searchsorted(edges, first[:, 0]), np.searchsorted(edges, second[:, 0]), edges
 
 
-def _refuse_numbers_beside_labels(data: Any, name: str) -> None:
+def _refuse_numbers_beside_labels(reference: Any) -> None:
     """ValueError for a table of labels and numbers, each row of which would be a symbol of its own."""
-    rows = as_rows(data, name)
+    rows = as_rows(reference, "reference")
     numbers = columns_without_text(rows)
     if numbers and rows.shape[1] > 1:
         raise ValueError(
-            f"{name} has {rows.shape[1]} columns, labels and numbers ({named(numbers[0], column_names(data))}); the index is of "
-            "one variable at a time. fastkl.compare_tables gives it for every column."
+            f"reference has {rows.shape[1]} columns, labels and numbers ({named(numbers[0], column_names(reference))}); "
+            "the index is of one variable at a time. fastkl.compare_tables gives it for every column."
         )
 
 

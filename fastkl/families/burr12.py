@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammaln, log_expit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.special.gamma_functions import log_minus_digamma
-from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio, softplus
+from fastkl._core.special.log_tails import log_one_minus_exp, log_ratio
 from fastkl._core.special.moments import gamma_spread, log_gamma_rise
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.hazards import ByHazard
@@ -200,7 +200,7 @@ class Burr12(ByHazard, IterativeFamily):
         z = self._log_power(x, params)
         with np.errstate(over="ignore", under="ignore"):
             # below, log(1 + exp(z)) is exp(z) to all digits, also where that underflows
-            log_softplus = np.where(z < -40.0, z, np.log(softplus(np.maximum(z, -40.0))))
+            log_softplus = np.where(z < -40.0, z, np.log(-log_expit(-np.maximum(z, -40.0))))
             return log_one_minus_exp(self._hazard_of_power(z, params), np.where(limit, z, np.log(d) + log_softplus))
 
     def hazard(self, x: Floats, params: Params) -> Floats:
@@ -214,7 +214,7 @@ class Burr12(ByHazard, IterativeFamily):
         """The cumulative hazard at (x / scale)^c = exp(z); for infinite d that of the Weibull distribution."""
         limit, d = self._outer(params)
         with np.errstate(over="ignore", under="ignore"):
-            return np.where(limit, np.exp(z), d * softplus(z))
+            return np.where(limit, np.exp(z), -d * log_expit(-z))
 
     def at_hazard(self, y: Floats, params: Params) -> Floats:
         limit, d = self._outer(params)

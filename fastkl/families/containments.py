@@ -71,15 +71,3 @@ def containment(family: str, member: str) -> Containment | None:
         if one.family == family and (one.member == member or containment(one.member, member) is not None):
             return one if one.member == member else Containment(family, member, f"{one.at}, in {one.member}")
     return None
-
-
-def containment_table() -> str:
-    """The table in Markdown, a line for each."""
-    lines = ["| family | holds | at |", "|---|---|---|"]
-    lines += [f"| `{one.family}` | {_member(one)} | {one.at} |" for one in CONTAINMENTS]
-    return "\n".join(lines)
-
-
-def _member(one: Containment) -> str:
-    held = ", ".join(f"{name} = {value:g}" for name, value in one.fixed.items())
-    return f"`{one.member}`" + (f" with {held}" if held else "")

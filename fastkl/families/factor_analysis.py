@@ -24,6 +24,7 @@ from fastkl.families.spaces import Positive, Real, Space
 from fastkl.families.spaces.base import as_numbers
 
 NOISES = ("diagonal", "isotropic")
+MAX_ITER = 1000
 
 
 class Loadings(Real):
@@ -99,10 +100,6 @@ class FactorAnalysis(Family):
     # -- sums to parameters ------------------------------------------------------------------------------------------------
 
     def solve(self, statistics: Statistics) -> Fit:
-        return self.solve_within(statistics, 1000)
-
-    def solve_within(self, statistics: Statistics, max_iter: int) -> Fit:
-        """The maximum, by at most so many iterations."""
         d = len(statistics["mean"])
         self._check_options(d)
         covariance = covariance_of_sums(statistics["scatter"], statistics["weight"])
@@ -110,7 +107,7 @@ class FactorAnalysis(Family):
             _raise_if_singular(statistics)
             mean = statistics["mean"]
             with read_as(lambda found: {"mean": mean, "loadings": found[0], "noise_variance": found[1]}):
-                found = diagonal_factors(covariance, self.n_components, max_iter)
+                found = diagonal_factors(covariance, self.n_components, MAX_ITER)
         else:
             found = isotropic_factors(covariance, self.n_components)
             if not found.noise[0] > 1e-13 * np.trace(covariance) / d:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf, erfc, erfinv, ndtri
+from scipy.special import erf, erfc, erfinv, log_ndtr, ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
-from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import log_ratio_excess, register_kl, register_renyi
 from fastkl.families.exponential import raise_if_zero
@@ -84,7 +83,7 @@ class HalfNormal(UnivariateFamily):
         z = np.maximum(x, 0.0) / params["scale"]
         # twice the normal tail; near 0 the lower tail counts
         near = np.log1p(-erf(np.minimum(z, 0.5) * np.sqrt(0.5)))
-        return np.where(z < 0.5, near, np.log(2.0) + log_normal_sf(z))
+        return np.where(z < 0.5, near, np.log(2.0) + log_ndtr(-z))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         return np.where(p >= 0.0, params["scale"] * np.sqrt(2.0) * erfinv(p), np.nan)

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import log_expit, logit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
-from fastkl._core.special.log_tails import softplus
 from fastkl.families.location_scale import LocationScaleFamily, about_held
 from fastkl.families.solvers.iterative import weighted_moments
 from fastkl.families.solvers.medians import medians
@@ -54,10 +53,10 @@ class Logistic(LocationScaleFamily):
         return [[{"loc": mean, "scale": deviation * (np.sqrt(3.0) / np.pi), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return -softplus((params["loc"] - x) / params["scale"])
+        return log_expit((x - params["loc"]) / params["scale"])
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -softplus((x - params["loc"]) / params["scale"])
+        return log_expit((params["loc"] - x) / params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         return params["loc"] + params["scale"] * logit(p)

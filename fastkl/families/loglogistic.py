@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import log_expit, logit
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
-from fastkl._core.special.log_tails import log_ratio, softplus
+from fastkl._core.special.log_tails import log_ratio
 from fastkl._core.special.moments import tangent_excess
 from fastkl.families.location_scale import LogLocationScaleFamily
 from fastkl.families.solvers.iterative import weighted_moments
@@ -52,10 +52,10 @@ class Loglogistic(LogLocationScaleFamily):
         return [[{"shape": np.pi / (np.sqrt(3.0) * deviation), "scale": np.exp(mean), **fixed}]]
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return -softplus(-params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
+        return log_expit(params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        return -softplus(params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
+        return log_expit(-params["shape"] * log_ratio(np.maximum(x, 0.0), params["scale"]))
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):

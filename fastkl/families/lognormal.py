@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import log_ndtr, ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
-from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl, register_renyi
 from fastkl.families.normal import Normal, normal_renyi
@@ -96,10 +95,10 @@ class Lognormal(UnivariateFamily):
         return np.moveaxis(np.array(rows), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return log_normal_sf(-self._standardised(x, params))
+        return log_ndtr(self._standardised(x, params))
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        return log_normal_sf(self._standardised(x, params))
+        return log_ndtr(-self._standardised(x, params))
 
     def _standardised(self, x: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore"):

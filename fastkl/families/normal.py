@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import log_ndtr, ndtri
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_excess
-from fastkl._core.special.log_tails import log_normal_sf
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.spaces import Positive, Real
@@ -101,10 +100,10 @@ class Normal(UnivariateFamily):
         return np.moveaxis(np.array([[weight, cross], [cross, 3.0 * squares - weight]]), -1, 0)
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return log_normal_sf((params["loc"] - x) / params["scale"])
+        return log_ndtr((x - params["loc"]) / params["scale"])
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
-        return log_normal_sf((x - params["loc"]) / params["scale"])
+        return log_ndtr((params["loc"] - x) / params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         value: Floats = params["loc"] + params["scale"] * ndtri(p)

@@ -70,9 +70,6 @@ def test_draws_hold_in_many_columns_where_a_plain_entropy_does_not():
     assert plain.diagnostics["bias_suspected"]
 
 
-NORMAL_ENTROPY = 0.5 * np.log(2.0 * np.pi * np.e)
-
-
 @pytest.mark.parametrize("d", [4, 20])
 def test_a_wrong_model_in_several_columns(d):
     x = np.random.default_rng(d).standard_t(5, size=(1000, d))

@@ -6,7 +6,7 @@ import pytest
 from fastkl import KLDivergence, kl_divergence
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.nearest.neighbors import SamplePair
-from fastkl.divergence.nearest.reach import FarthestRows, _maybe_among
+from fastkl.divergence.nearest.reach import FarthestRows
 
 ROWS = {
     "near": lambda rng, n, d: rng.normal(size=(n, d)),
@@ -78,11 +78,3 @@ def test_named_methods_say_where_the_tail_of_p_is_beyond_q(draw, least, most, me
         told_again += any("tail of p beyond the last row of q" in reason for reason in again.diagnostics["reasons"])
     assert least <= told <= most
     assert least <= told_again <= most
-
-
-def test_the_farthest_rows_of_many_are_found():
-    values = np.random.default_rng(0).standard_cauchy(10_000)
-    kept = _maybe_among(values, 100)
-    assert len(kept) < 2_000
-    np.testing.assert_array_equal(np.sort(values)[-100:], np.sort(values[kept])[-100:])
-    np.testing.assert_array_equal(_maybe_among(values[:500], 100), np.arange(500))

@@ -59,7 +59,7 @@ def test_expectation_by_plain_numpy(family, params):
     shares = np.exp(logs - evidence[:, None])
     np.testing.assert_allclose(mixture.posterior(rows, start), shares, rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(mixture.log_density(rows, start), evidence, rtol=1e-11, atol=1e-12)
-    found = Components.at(mixture.layout, start).expectation(rows)
+    found = Components(mixture.layout, start).expectation(rows)
     assert found.log_likelihood == pytest.approx(weights @ evidence, rel=1e-11)
     np.testing.assert_allclose(found.weights, weights @ shares, rtol=1e-9)
     for k, own in enumerate(found.statistics):
@@ -74,9 +74,9 @@ def test_expectation_by_plain_numpy(family, params):
 
 def test_blocks_give_the_same_whatever_their_length(monkeypatch):
     mixture, rows, start = mixture_of(families.Gamma(), {"shape": [2.0], "scale": [1.0]}, n=20_000)
-    whole = Components.at(mixture.layout, start).expectation(rows)
+    whole = Components(mixture.layout, start).expectation(rows)
     monkeypatch.setattr("fastkl.families.mixture.expectation.BLOCK_NUMBERS", 1)
-    parts = Components.at(mixture.layout, start)
+    parts = Components(mixture.layout, start)
     assert parts.block_rows == 4096
     cut = parts.expectation(rows)
     assert cut.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-14)
@@ -91,7 +91,7 @@ def test_blocks_give_the_same_whatever_their_length(monkeypatch):
 def test_rows_of_a_component_kept_or_formed_anew():
     """Families without statistics fit their component's rows: with kept responsibilities, or by a pass that forms them."""
     mixture, rows, start = mixture_of(families.Weibull(), {"shape": [2.0], "scale": [1.0]}, n=9000)
-    components = Components.at(mixture.layout, start)
+    components = Components(mixture.layout, start)
     family = mixture.layout.groups[0].family
     for k in range(2):
         kept, anew = OwnRows(components, rows).of(k), ComponentRows(rows, components, k)

@@ -92,7 +92,7 @@ def test_maximum_and_gradient_are_those_of_each_family(kind):
     rng = np.random.default_rng(0)
     mixture, rows = mixture_of(kind), Rows(rng.normal(size=(500, 2)))
     params = mixture.check_parameters(params_of(kind, 2, rng))
-    components = Components.at(mixture.layout, params)
+    components = Components(mixture.layout, params)
     found = components.expectation(rows)
     following = maximise(components, found, rows, [None] * K).params
     np.testing.assert_allclose(following["weights"], found.weights / 500.0)

@@ -1,15 +1,13 @@
-"""Logarithms of tail probabilities without cancellation: of 1 - exp(-w), of x / s near 1, of normal tails.
+"""Logarithms of tail probabilities without cancellation: of 1 - exp(-w), of x / s near 1.
 
 Each keeps its relative digits where the logarithm is large (far out) and where it is next to 0 (where the other tail is tiny).
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import erfc, erfcx
 
 from fastkl._core.array_types import Floats
 
-_ROOT_HALF = np.sqrt(0.5)
 _LOG_2 = np.log(2.0)
 
 
@@ -42,18 +40,3 @@ def log_ratio(x: ArrayLike, s: ArrayLike) -> Floats:
         near = (ratio >= 0.5) & (ratio <= 2.0)  # where x - s is exact
         far = np.where((ratio > 1e-300) & (ratio < np.inf), np.log(ratio), np.log(x) - np.log(s))
         return np.where(near, np.log1p(np.where(near, x - s, 0.0) / s), far)
-
-
-def softplus(v: ArrayLike) -> Floats:
-    """log(1 + exp(v)), the negative logarithm of both tails of the logistic distribution."""
-    v = np.asarray(v, dtype=np.float64)
-    return np.maximum(v, 0.0) + np.log1p(np.exp(-np.abs(v)))
-
-
-def log_normal_sf(z: ArrayLike) -> Floats:
-    """log P(Z > z) for a standard normal Z; -z^2 / 2 - log(z sqrt(2 pi)) far out, -P(Z < z) on the other side."""
-    z = np.asarray(z, dtype=np.float64)
-    above = np.maximum(z, 0.0)
-    with np.errstate(over="ignore", divide="ignore"):
-        far = np.log(0.5 * erfcx(_ROOT_HALF * above)) - 0.5 * above * above
-        return np.where(z > 0.0, far, np.log1p(-0.5 * erfc(-_ROOT_HALF * z)))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import erf, erfcx, log_ndtr, ndtr
 
 from fastkl._core.array_types import Floats
-from fastkl._core.special.log_tails import log_complement, log_normal_sf
+from fastkl._core.special.log_tails import log_complement
 from fastkl._core.special.tail_integrals import NODES, WEIGHTS, depth_length, tail_integral
 
 _ROOT_HALF = np.sqrt(0.5)
@@ -37,7 +37,7 @@ def _tails(z: Floats, shape: Floats) -> tuple[Floats, Floats]:
     if half.any():
         at = np.maximum(z[half], 0.0)
         with np.errstate(divide="ignore"):
-            upper[half] = _LOG_2 + log_normal_sf(at)
+            upper[half] = _LOG_2 + log_ndtr(-at)
             lower[half] = np.where(at < 0.5, np.log(erf(_ROOT_HALF * at)), log_complement(np.minimum(upper[half], 0.0)))
         upper[half] = np.where(at == 0.0, 0.0, upper[half])
         lower[half], upper[half] = (np.where(np.isnan(z[half]), np.nan, tail[half]) for tail in (lower, upper))

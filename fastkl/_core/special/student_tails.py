@@ -6,11 +6,10 @@ of that beta distribution are given beside x, so that nothing is lost where x is
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtr
+from scipy.special import log_ndtr, stdtr
 
 from fastkl._core.array_types import Floats
 from fastkl._core.special.beta_tails import log_beta_tails
-from fastkl._core.special.log_tails import log_normal_sf
 
 # Beyond this the tail is t^-df times a constant to double precision, which also serves where the square of t overflows.
 FAR = 1e100
@@ -39,7 +38,7 @@ def log_student_sf(df: ArrayLike, t: ArrayLike) -> Floats:
     tail = outside - beyond - _LOG_2
     with np.errstate(over="ignore"):
         own = np.where(t > 0.0, tail, np.log1p(-np.exp(np.minimum(tail, -_LOG_2))))
-    return np.where(df >= NORMAL_FROM, log_normal_sf(t), own)
+    return np.where(df >= NORMAL_FROM, log_ndtr(-t), own)
 
 
 def plain_student_sf(df: ArrayLike, t: ArrayLike) -> Floats:

@@ -198,7 +198,7 @@ class _Calculation:
             sample = Sample(transformed(sample.X, self.centre, self.factor), sample.weights, sample.n_jobs)
         log_density = difference = noise = change = Mean()
         numbers = [] if sample.weighted else sweep_numbers(self.reach)[-2:]
-        for rows, slab in SamplePair(sample, sample).slabs_with_rows(0):
+        for rows, slab in SamplePair(sample, sample).slabs_with_rows():
             slab.own.search(self.reach)
             log_p, counts = log_density_own(slab, self.k)
             if numbers and not (slab.own.kth(numbers[0]) > 0.0).all():

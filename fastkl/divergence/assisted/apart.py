@@ -24,7 +24,7 @@ def apart_reasons(pair: SamplePair) -> list[str]:
         return []
     reach = max(float(slab.own.kth(1).max()) for slab in pair.reversed().slabs(0))
     beyond = np.zeros(p.n_rows, dtype=bool)
-    for rows, slab in pair.slabs_with_rows(0):
+    for rows, slab in pair.slabs_with_rows():
         beyond[rows] = slab.across.kth(1) > reach
     size = int(beyond.sum())
     if not _ROWS <= size <= 0.5 * p.n_rows:  # more are no group of a few: p and q hardly overlap

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.special import expit
 
 from fastkl._core._vector_math import exp, log1p
 from fastkl.divergence.arguments import FloatArray
@@ -121,7 +122,7 @@ class RatioTerms:
         z = self._usual.units(self._Z)
         further = FurtherTerms(z, of_p == 1.0)
         design = with_constant(self.learnt)
-        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ whole.beta, -40.0, 40.0)))
+        probability = expit(design @ whole.beta)
         fit = Fit(design, times * (of_p - probability), times * probability * (1.0 - probability), whole.factor)
         chosen = further.lacking(z, self._scores, fit)
         if not chosen:
@@ -273,7 +274,7 @@ def fitted(
     score, before = design @ beta, np.inf
     objective = _objective(score, of_p, times, beta, ridge)
     for _ in range(_STEPS):
-        probability = 1.0 / (1.0 + np.exp(-np.clip(score, -40.0, 40.0)))
+        probability = expit(score)
         gradient = design.T @ (times * (probability - of_p)) + ridge * beta
         step = None if factor is None else scale * cho_solve(factor, gradient, check_finite=False)
         if step is None or gradient @ step > _KEPT * before:

@@ -293,10 +293,10 @@ class SamplePair:
             yield slab
             del slab  # before the next one is searched
 
-    def slabs_with_rows(self, reach: int) -> Iterator[tuple[NDArray[np.intp], Slab]]:
+    def slabs_with_rows(self) -> Iterator[tuple[NDArray[np.intp], Slab]]:
         """The slabs, each with the numbers of its rows in p."""
         first = 0
-        for slab in self.slabs(reach):
+        for slab in self.slabs(0):
             rows = self.p.index.order[first : first + slab.n_rows]
             first += slab.n_rows
             yield rows, slab

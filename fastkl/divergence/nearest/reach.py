@@ -17,8 +17,6 @@ from fastkl.divergence.nearest.neighbors import Slab
 
 # Of the rows of P so many of the farthest are kept, for as many rows of P as Q has.
 _KEPT = 100.0
-# Rows in a part of P from which on it is worth its maximum.
-_WORTH_PARTS = 16
 # Rows of Q that are looked at at once, and the part of them from which on a search of all is cheaper.
 _BLOCK, _FEW = 65_536, 0.2
 
@@ -34,11 +32,8 @@ class FarthestRows:
 
     def add(self, slab: Slab) -> None:
         """Add the rows of a slab, whose distances to Q are known."""
-        distances = slab.across.kth(1)
-        rows = _maybe_among(distances, self._most)
-        masses = np.ones(len(rows)) if slab.weights is None else slab.weights[rows]
-        distances = np.concatenate([self._distances, distances[rows]])
-        masses = np.concatenate([self._masses, masses])
+        distances = np.concatenate([self._distances, slab.across.kth(1)])
+        masses = np.concatenate([self._masses, np.ones(slab.n_rows) if slab.weights is None else slab.weights])
         if len(distances) > self._most:
             farthest = np.argpartition(distances, len(distances) - self._most)[-self._most :]
             distances, masses = distances[farthest], masses[farthest]
@@ -52,15 +47,6 @@ class FarthestRows:
         reach = _farthest(q, least)
         beyond = self._masses[self._distances > reach].sum()
         return float(beyond / self._p.weight_sum * q.effective_size)
-
-
-def _maybe_among(values: FloatArray, number: int) -> NDArray[np.intp]:
-    """Numbers of all values that may be among so many of the largest ones: those above the least maximum of as many parts."""
-    length = len(values) // number
-    if length < _WORTH_PARTS:
-        return np.arange(len(values))
-    parts = np.ascontiguousarray(values[: number * length]).reshape(number, length)
-    return np.flatnonzero(values >= parts.max(axis=1).min())
 
 
 def _farthest(q: Sample, least: float) -> float:

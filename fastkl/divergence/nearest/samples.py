@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast, get_args
 import numpy as np
 
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, refuse_single_row, resolve_neighbors
+from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, refuse_single_row, resolve_neighbors
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.nearest.atoms import LackingAtoms
 from fastkl.divergence.nearest.column_doubts import units_of
@@ -23,7 +23,6 @@ from fastkl.divergence.nearest.diagnostics import (
 )
 from fastkl.divergence.nearest.local_terms import (
     METHODS,
-    LocalTerms,
     Method,
     local_terms,
     log_density_across,
@@ -223,7 +222,7 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
         log_density += Mean.of(log_q, slab.weights)
         if enough:
             noise += Mean.of(count_noise(numbers), slab.weights)
-            ratio += Mean.of(_fixed_ratio(slab, enough), slab.weights)
+            ratio += Mean.of(local_terms(slab, "knn", enough).ratio, slab.weights)
         if farther > k:
             change += Mean.of(log_q - log_density_across(slab, farther)[0], slab.weights)
     error, diagnostics = float("nan"), _plain_diagnostics(pair, k)
@@ -237,11 +236,6 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
         reasons = [*diagnostics["reasons"], *drifts]
         diagnostics |= {"reasons": reasons, "k_sweep_bias": drift}
     return Estimate(-log_density.value, error, (n, m), "knn", diagnostics)
-
-
-def _fixed_ratio(slab: Slab, k: int) -> FloatArray:
-    """Estimates of p/q from k neighbours in either sample."""
-    return LocalTerms.from_densities(log_density_own(slab, k), log_density_across(slab, k)).ratio
 
 
 def _plain_diagnostics(pair: Pair, k: int) -> dict[str, Any]:

@@ -177,7 +177,7 @@ class Ascent:
             self._plain(climb, tol, most)
         elif goal > 0.0 and left <= goal * self.weight:
             found = at.of_records(trace[-1], sums, len(rows.X))
-            gradient = Components.at(self.layout, at.params).weight_slopes(found.weights)
+            gradient = Components(self.layout, at.params).weight_slopes(found.weights)
             chart = chart_at(self.family, at.params)
             self._measure(climb, chart.pull(at.params, {WEIGHTS: gradient, **at.slopes(found)}), left)
             climb.converged = True
@@ -289,7 +289,7 @@ class Ascent:
 
     def _map(self, params: Params) -> Place:
         """One EM map: a pass over the rows."""
-        components = Components.at(self.layout, params)
+        components = Components(self.layout, params)
         found = components.expectation(self.rows)
         pairs = [(p, own) for p, own in zip(self.priors, components.params, strict=True) if p is not None]
         objective = found.log_likelihood + float(sum(prior.log_density(own) for prior, own in pairs))

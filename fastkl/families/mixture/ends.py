@@ -94,7 +94,7 @@ def with_moved_ends(mixture: Any, params: Params, rows: Rows, least: float) -> P
     layout: Layout = mixture.layout
     maps = 0 if WEIGHTS in mixture.fixed_parameters() else WEIGHT_MAPS
     with np.errstate(all="ignore"):
-        height = Components.at(layout, params).evidence(rows)
+        height = Components(layout, params).evidence(rows)
         # past rows that lie outside on the way: at first these count as rows of a low density
         for floor in (float(np.mean(height[height > -np.inf])) - LOW, None):
             params = _swept(layout, params, rows, Limits(least, maps, floor))
@@ -150,7 +150,7 @@ def _best_move(end: End, layout: Layout, params: Params, rows: Rows, values: Flo
 
     It is tried at rows all over, and at those 1, 2, 4, ... further; then at all between the best of these and its neighbours.
     """
-    components, last = Components.at(layout, params), len(values) - 1
+    components, last = Components(layout, params), len(values) - 1
     here = int(np.searchsorted(values, end.of(components.params[end.component])))
     steps = 2 ** np.arange(len(values).bit_length())
     spaced = np.linspace(0, last, SPACED).astype(np.intp)

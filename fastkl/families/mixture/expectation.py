@@ -62,10 +62,6 @@ class Components:
     layout: Layout
     stacked: Params
 
-    @classmethod
-    def at(cls, layout: Layout, params: Params) -> Components:
-        return cls(layout, params)
-
     def __getstate__(self) -> dict[str, Any]:
         # without what follows: the form of the compiled pass stays in its process
         return {"layout": self.layout, "stacked": self.stacked}
@@ -276,7 +272,7 @@ class Components:
 
 def gradient_block(rows: Rows, layout: Layout, params: Params) -> tuple[float, Params]:
     """Log-likelihood and gradient of a block."""
-    return Components.at(layout, params).gradient(rows)
+    return Components(layout, params).gradient(rows)
 
 
 def raise_outside(rows: Rows, evidence: Floats) -> None:

@@ -201,11 +201,11 @@ class Mixture(Family):
     # -- rows --------------------------------------------------------------------------------------------------------------
 
     def log_density(self, rows: Rows, params: Params) -> Floats:
-        return Components.at(self.layout, params).evidence(rows)
+        return Components(self.layout, params).evidence(rows)
 
     def posterior(self, rows: Rows, params: Params) -> Floats:
         """The probability of every component given a row, (n, k); nan for a row outside the support of all."""
-        components = Components.at(self.layout, params)
+        components = Components(self.layout, params)
         out = np.empty((len(rows.X), self.layout.size))
         first = 0
         for part in components.parts(rows):
@@ -217,22 +217,22 @@ class Mixture(Family):
 
     def expected_rows(self, rows: Rows, params: Params) -> Floats:
         """The expected noise-free row of every one that was measured with noise, (n, d)."""
-        return Components.at(self.layout, params).expected_rows(rows)
+        return Components(self.layout, params).expected_rows(rows)
 
     def joint_log_density(self, rows: Rows, params: Params) -> Floats:
         """log(weight) + log-density of every row under every component, (n, k)."""
-        components = Components.at(self.layout, params)
+        components = Components(self.layout, params)
         return np.concatenate([components.logs(part).T for part in components.parts(rows)])
 
     def log_likelihood(self, rows: Rows, params: Params) -> float:
         return weighted_sum(self.log_density(rows, params), rows.weights)
 
     def log_likelihood_and_gradient(self, rows: Rows, params: Params) -> tuple[float, Params]:
-        step = Components.at(self.layout, params).block_rows
+        step = Components(self.layout, params).block_rows
         return rows.total(gradient_block, self.layout, params, merge=both_added, block_rows=step)
 
     def score_rows(self, rows: Rows, params: Params) -> Params | None:
-        components = Components.at(self.layout, params)
+        components = Components(self.layout, params)
         shares = components.responsibilities(rows)[1]
         slopes: list[Params] = [{} for _ in range(self.layout.size)]
         for k, family in enumerate(self.component_families):

@@ -92,7 +92,7 @@ class Stepwise:
     @classmethod
     def from_start(cls, layout: Layout, params: Params, rows: Rows) -> Stepwise:
         """The stream after its first rows, whose maximum these parameters are."""
-        sums = Sums.of(Components.at(layout, params), rows)
+        sums = Sums.of(Components(layout, params), rows)
         weight = rows.total_weight
         return cls(layout, params, weight, weight, weight, sums, sums)
 
@@ -115,7 +115,7 @@ class Stepwise:
         return here
 
     def _with_rows(self, rows: Rows, ends: Floats) -> Stepwise:
-        components = Components.at(self.layout, self.at)
+        components = Components(self.layout, self.at)
         grown = [
             sums.with_more(self.layout, Sums.of(components, replace(rows, weights=self._weights(ends, power))))
             for sums, power in ((self.quick, QUICK), (self.slow, SLOW))
@@ -128,9 +128,9 @@ class Stepwise:
         return np.asarray(self.begun * np.diff(stations ** (1.0 if self.is_exact else power)))
 
     def _moved(self, rows: Rows, fixed_weights: Floats | None) -> Stepwise:
-        best = self.quick.maximum(Components.at(self.layout, self.at), rows, fixed_weights)
+        best = self.quick.maximum(Components(self.layout, self.at), rows, fixed_weights)
         return replace(self, at=best.params, moved=self.seen, n_moves=self.n_moves + 1)
 
     def told(self, rows: Rows, fixed_weights: Floats | None) -> Maximisation:
         """The parameters that the stream so far speaks for."""
-        return self.slow.maximum(Components.at(self.layout, self.at), rows, fixed_weights)
+        return self.slow.maximum(Components(self.layout, self.at), rows, fixed_weights)

@@ -3,8 +3,8 @@
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.special import log_ndtr
 
-from fastkl._core.special.log_tails import log_normal_sf
 from fastkl._core.special.student_tails import FAR, log_student_sf
 
 DEGREES = (1e-6, 1e-3, 0.1, 0.7, 1.0, 2.5, 4.0, 9.9, 20.0, 21.0, 100.0, 1e3, 1e4, 1e6, 1e9, 1e12, 1e15)
@@ -52,8 +52,8 @@ def test_limits():
     np.testing.assert_allclose(log_student_sf(2.5, FAR * (1.0 + 1e-15)), log_student_sf(2.5, FAR), rtol=1e-14)
     z = np.array([-50.0, -1.0, 0.0, 3.0, 40.0, -np.inf, np.inf, np.nan])
     for df in (np.inf, 1e40):
-        np.testing.assert_array_equal(log_student_sf(df, z), log_normal_sf(z))
-    np.testing.assert_allclose(log_student_sf(1e29, z), log_normal_sf(z), rtol=1e-12)
+        np.testing.assert_array_equal(log_student_sf(df, z), log_ndtr(-z))
+    np.testing.assert_allclose(log_student_sf(1e29, z), log_ndtr(-z), rtol=1e-12)
     for df in (1e-3, 3.0, 1e12):
         np.testing.assert_array_equal(log_student_sf(df, [-np.inf, np.inf, np.nan]), [0.0, -np.inf, np.nan])
         np.testing.assert_allclose(log_student_sf(df, 0.0), -np.log(2.0), rtol=1e-15)

@@ -5,7 +5,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 
-def highest_log_likelihood(X, labels, tied=False, tol=1e-12):
+def highest_log_likelihood(X, labels, tied=False):
     """The log-likelihood where EM from these groups of rows stands still; one covariance for all components if tied."""
     shares, last = (labels[:, None] == np.unique(labels)).astype(float), -np.inf
     while True:
@@ -19,6 +19,6 @@ def highest_log_likelihood(X, labels, tied=False, tol=1e-12):
         joint = np.stack([law.logpdf(X) for law in laws], axis=1) + np.log(counts / len(X))
         each = logsumexp(joint, axis=1)
         shares, value = np.exp(joint - each[:, None]), float(each.sum())
-        if value - last < tol * abs(value):
+        if value - last < 1e-12 * abs(value):
             return value
         last = value

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal, multivariate_t, norm
+from scipy.stats import multivariate_t, norm
 from scipy.stats import t as student_t
 from sklearn.datasets import load_breast_cancer, load_wine
 
@@ -13,6 +13,7 @@ from fastkl import MixtureMLE, families
 from fastkl._core.rows import Rows
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.students import StudentMaps
+from tests.density.parametric.plain_mixtures import highest_log_likelihood
 
 DATA = Path(__file__).parents[2] / "data"
 ENOUGH = 1e-4  # nats
@@ -55,20 +56,6 @@ def test_small_groups_are_found(galaxies, seed):
     assert not fit.spurious_components_
 
 
-def full_em(X, labels, k):
-    """The log-likelihood that plain EM of normal components with full covariances reaches from a partition."""
-    shares = np.eye(k)[labels]
-    for _ in range(150):
-        logs = []
-        for own in shares.T:
-            mean = own @ X / own.sum()
-            covariance = (own[:, None] * (X - mean)).T @ (X - mean) / own.sum()
-            logs.append(np.log(own.mean()) + multivariate_normal.logpdf(X, mean, covariance))
-        total = logsumexp(logs, axis=0)
-        shares = np.exp(np.array(logs) - total).T
-    return total.sum()
-
-
 def test_two_components_from_every_seed():
     # most starts, those in columns without correlation above all, lead to a maximum .33 nats below
     X, rng = load_wine().data[:, [0, 3, 6, 10]], np.random.default_rng(0)
@@ -77,7 +64,7 @@ def test_two_components_from_every_seed():
     for _ in range(6):
         centres = standard[rng.choice(len(X), 2, replace=False)]
         labels = np.argmin(np.linalg.norm(standard[:, None] - centres, axis=2), axis=1)
-        highest = max(highest, full_em(X, labels, 2))
+        highest = max(highest, highest_log_likelihood(X, labels))
     for seed in range(3):
         fit = MixtureMLE(2, random_state=seed, standard_errors=False).fit(X)
         assert fit.log_likelihood_ >= highest - ENOUGH
@@ -91,7 +78,7 @@ def test_two_components_among_wrong_rows(seed):
     X = centres[which] + np.einsum("nij,nj->ni", roots[which], rng.normal(size=(120, 3)))
     X[:6] = rng.uniform(-20.0, 20.0, size=(6, 3))
     fit = MixtureMLE(2, random_state=seed, standard_errors=False).fit(X)
-    expected = max(full_em(X, (which == k).astype(int), 2) for k in range(3))
+    expected = max(highest_log_likelihood(X, which == k) for k in range(3))
     assert fit.log_likelihood_ >= expected - ENOUGH
 
 
@@ -103,22 +90,7 @@ def test_a_single_wrong_row_under_one_covariance(seed):
     X = centres[rng.integers(2, size=120)] + rng.multivariate_normal(np.zeros(2), root @ root.T + 0.3 * np.eye(2), 120)
     X[:4] = rng.normal(size=(4, 2)) * 15.0
     fit = MixtureMLE(2, family=families.MultivariateNormal("tied"), random_state=seed, standard_errors=False).fit(X)
-    assert fit.log_likelihood_ >= tied_em(X, (np.arange(120) == 0).astype(int), 2) - ENOUGH
-
-
-def tied_em(Z, labels, k):
-    """The log-likelihood that plain EM of normal components with one covariance reaches from a partition."""
-    shares, (n, d) = np.eye(k)[labels], Z.shape
-    for _ in range(200):
-        sums = shares.sum(axis=0)
-        means = shares.T @ Z / sums[:, None]
-        lower = np.linalg.cholesky((Z.T @ Z - means.T @ (means * sums[:, None])) / n)
-        rows, centres = np.linalg.solve(lower, Z.T).T, np.linalg.solve(lower, means.T).T
-        squares = np.sum((rows[:, None] - centres) ** 2, axis=2)
-        logs = np.log(sums / n) - 0.5 * (squares + d * np.log(2.0 * np.pi)) - np.log(np.diag(lower)).sum()
-        total = logsumexp(logs, axis=1)
-        shares = np.exp(logs - total[:, None])
-    return total.sum()
+    assert fit.log_likelihood_ >= highest_log_likelihood(X, np.arange(120) == 0, tied=True) - ENOUGH
 
 
 @pytest.mark.parametrize("seed", [0, 8])
@@ -132,7 +104,7 @@ def test_two_groups_of_wrong_rows_under_one_covariance(seed):
     labels = np.concatenate([which // 2, np.zeros(15, dtype=int)])
     labels[[252, 255, 257, 258]], labels[[251, 253, 254, 261, 263, 264]] = 2, 3
     fit = MixtureMLE(4, family=families.MultivariateNormal("tied"), random_state=seed, standard_errors=False).fit(X)
-    assert fit.log_likelihood_ >= tied_em(X, labels, 4) - ENOUGH
+    assert fit.log_likelihood_ >= highest_log_likelihood(X, labels, tied=True) - ENOUGH
 
 
 def test_one_covariance_in_many_columns():
@@ -143,7 +115,7 @@ def test_one_covariance_in_many_columns():
     for _ in range(6):
         centres = Z[rng.choice(len(Z), 3, replace=False)]
         labels = np.argmin(np.linalg.norm(Z[:, None] - centres, axis=2), axis=1)
-        heights.append(tied_em(Z, labels, 3) - len(X) * np.log(X.std(axis=0)).sum())
+        heights.append(highest_log_likelihood(Z, labels, tied=True) - len(X) * np.log(X.std(axis=0)).sum())
     model = MixtureMLE(3, family=families.MultivariateNormal("tied"), standard_errors=False)
     for seed in (0, 100):
         assert model.set_params(random_state=seed).fit(X).log_likelihood_ >= max(heights) - ENOUGH

@@ -200,7 +200,7 @@ def curvature_of(
             return np.full((1, chart.size, chart.size), np.nan)
 
     def gradients(places: list[Params]) -> list[Params]:
-        step = Components.at(mixture.layout, params).block_rows
+        step = Components(mixture.layout, params).block_rows
         found = rows.total(gradients_block, mixture, places, merge=all_added, block_rows=step)
         return [_with_priors(mixture, priors, at, slope) for at, slope in zip(places, found, strict=True)]
 
@@ -222,7 +222,7 @@ def gradients_block(rows: Rows, mixture: Mixture, places: Sequence[Params]) -> l
 
 def _gradient_or_nan(rows: Rows, mixture: Mixture, at: Params) -> Params:
     try:
-        return Components.at(mixture.layout, at).gradient(rows)[1]
+        return Components(mixture.layout, at).gradient(rows)[1]
     except SupportError:
         return {name: np.full_like(value, np.nan) for name, value in at.items()}
 

@@ -103,7 +103,7 @@ def _fitted(mixture: Mixture, params: Params, rows: Rows, priors: list[PriorLike
 
 def _odd(rows: Rows, mixture: Mixture, params: Params, limit: float) -> Odd | None:
     """The rows of a block below a log-density, or outside all supports."""
-    evidence = Components.at(mixture.layout, params).evidence(rows)
+    evidence = Components(mixture.layout, params).evidence(rows)
     found = np.flatnonzero((evidence < limit) | (evidence == -np.inf))
     if not len(found):
         return None
