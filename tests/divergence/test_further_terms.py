@@ -8,7 +8,7 @@ from scipy.linalg import cho_factor
 
 from fastkl import kl_divergence
 from fastkl.divergence.assisted.default_estimate import _ahead
-from fastkl.divergence.assisted.further_terms import Fit, FurtherTerms
+from fastkl.divergence.assisted.further_terms import Fit, FurtherTerms, _enclosing, _turns
 from fastkl.divergence.assisted.ratio_regression import RatioTerms, cross_fitted, fitted, with_constant
 from fastkl.divergence.assisted.ratio_routes import Route
 
@@ -25,9 +25,13 @@ def with_product(rng, n, c):
     return x
 
 
-def disc(rng, n, radius):
-    x = rng.normal(size=(n, 2))
-    return x / np.linalg.norm(x, axis=1)[:, None] * radius * np.sqrt(rng.random((n, 1)))
+def disc(rng, n, radius, d=2):
+    x = rng.normal(size=(n, d))
+    return x / np.linalg.norm(x, axis=1)[:, None] * radius * rng.random((n, 1)) ** (1.0 / d)
+
+
+def ball(rng, n, radius):
+    return disc(rng, n, radius, 3)
 
 
 def ring(rng, n, share):
@@ -37,11 +41,12 @@ def ring(rng, n, share):
 
 
 # draw, what it is given for P and Q, rows, KL in closed form: E (s^2 - 1) / 2 with log s of mean 0, E (c x y)^2 / 2,
-# log of the ratio of areas, and the divergence of the shares of rings that hardly overlap
+# log of the ratio of areas or volumes, and the divergence of the shares of rings that hardly overlap
 KINDS = {
     "spread that follows a column": (spread_by_first, 0.3, -0.1, 1500, (np.exp(2 * 0.4**2) - 1.0) / 2.0),
     "product of two columns": (with_product, 0.8, 0.0, 1500, 0.32),
     "disc in a disc": (disc, 1.0, 1.2, 500, 2.0 * np.log(1.2)),
+    "ball in a ball": (ball, 1.0, 1.15, 1500, 3.0 * np.log(1.15)),
     "rings": (ring, 0.7, 0.3, 800, 0.4 * np.log(7.0 / 3.0)),
 }
 
@@ -124,11 +129,27 @@ def test_mixtures_that_follow_a_few_far_rows_are_left_out():
 
 
 def test_corners_that_take_turns_are_told_by_the_sign_of_a_product():
-    """P in every other corner of three normal columns: a product alone leaves .23 of log 2 out, in every run without a flag."""
+    """P in every other corner of three normal columns: a product alone leaves .23 of log 2 out, and its sign where
+    the columns have their middles .12, without a flag."""
     found = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
         p = rng.standard_normal((1000, 3))
         p[:, 2] = np.abs(p[:, 2]) * np.sign(p[:, 0] * p[:, 1])
         found.append(float(kl_divergence(p, rng.standard_normal((1000, 3)))))
-    assert abs(np.mean(found) - np.log(2.0)) < 0.16
+    assert abs(np.mean(found) - np.log(2.0)) < 0.06
+
+
+def test_turns_of_a_sign_are_found_where_they_are():
+    rng = np.random.default_rng(0)
+    turns, columns = np.array([0.2, -0.3, 0.1]), rng.normal(size=(3, 2000))
+    of_p = (columns - turns[:, np.newaxis]).prod(axis=0) > 0.0
+    assert _turns(columns, of_p) == pytest.approx(turns, abs=0.01)
+
+
+def test_least_ellipsoid_around_the_corners_of_a_cube_is_a_ball():
+    corners = np.array(np.meshgrid(*[[-1.0, 1.0]] * 3)).reshape(3, -1).T
+    inside = np.random.default_rng(0).uniform(-0.9, 0.9, (200, 3)) + [0.05, 0.0, 0.0]
+    found = _enclosing(np.concatenate([corners, inside]))
+    assert found.mean == pytest.approx(np.zeros(3), abs=0.02)
+    assert found.factor == pytest.approx(found.factor[0, 0] * np.eye(3), abs=0.02)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import cho_solve
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.assisted.working_laws import moments, ridged
+from fastkl.divergence.assisted.working_laws import WorkingNormal, moments
 from fastkl.divergence.nearest.edges import ends
 
 # Rows whose terms are in memory at once.
@@ -29,8 +29,12 @@ _LEVEL = 0.005
 _OWN = 1e-3
 # Distances beyond which rows are not told apart: P may be a point beside Q.
 _FARTHEST = 1e60
+# Times that the turns of all columns are looked for.
+_PASSES = 2
 # Terms of the distance: itself, its logarithm, and whether a row is where P has ended.
-_OF_DISTANCE = 3
+_OF_DISTANCE, _ENDED = 3, 2
+# Steps to the ellipsoid of least volume around P.
+_SHRUNK = 60
 
 
 class Fit(NamedTuple):
@@ -56,7 +60,8 @@ class FurtherTerms:
     """Products of normal scores, and terms of the distance from the middle of P.
 
     A product of different columns that is taken in has its sign beside it: where P is in every other corner of Q alone, the
-    log-ratio is large as soon as a row is beyond the middle, and a product is not.
+    log-ratio is large as soon as a row is beyond the middle, and a product is not. Where P ends is first looked for by its
+    moments, and if that is taken in by the ellipsoid of least volume around it.
 
     Parameters
     ----------
@@ -73,6 +78,8 @@ class FurtherTerms:
 
     def __init__(self, z: FloatArray, of_p: NDArray[np.bool_]) -> None:
         d = z.shape[1]
+        self._of_p = of_p
+        self._turns: dict[int, FloatArray] = {}
         self._products: list[tuple[int, ...]] = []
         if d <= _PRODUCTS:
             self._products += combinations_with_replacement(range(d), 3)
@@ -81,10 +88,8 @@ class FurtherTerms:
         self._first = _OF_DISTANCE if d > 1 and np.count_nonzero(of_p) >= d**3 else 0
         self.count = self._first + len(self._products)
         if self._first:
-            self._middle, covariance = moments(z[of_p])
-            self._factor = np.linalg.cholesky(ridged(covariance))
-            at_p = self._distance(z[of_p])[:, np.newaxis]
-            self._low, self._high = (float(end[0]) for end in ends(at_p, at_p))
+            self._within = self._around = WorkingNormal.of(*moments(z[of_p]))
+            self._low, self._high = _ends_of(_distance(self._within, z[of_p]))
             self._least = self._high / len(z)
 
     def of(self, z: FloatArray, scores: FloatArray, chosen: list[int]) -> FloatArray:
@@ -96,10 +101,13 @@ class FurtherTerms:
                 term[:] = of_distance[number]
             else:
                 sign, place = divmod(number - self._first, len(self._products))
-                first, second, *others = self._products[place]
-                np.multiply(columns[first], columns[second], out=term)
+                first, second, *others = [columns[j] for j in self._products[place]]
+                if sign:
+                    factors = zip([first, second, *others], self._turns[place], strict=True)
+                    first, second, *others = [column - turn for column, turn in factors]
+                np.multiply(first, second, out=term)
                 for other in others:
-                    term *= columns[other]
+                    term *= other
                 if sign:
                     np.sign(term, out=term)
         return found.T
@@ -122,20 +130,25 @@ class FurtherTerms:
             gain = _gain(gradient, np.diagonal(information), own)
             best = int(gain.argmax())
             if gain[best] <= least:
-                return chosen + self._signs_of(chosen)
+                if self._first and _ENDED in chosen:
+                    self._around = _enclosing(z[self._of_p])
+                    self._high = _ends_of(_distance(self._around, z[self._of_p]))[1]
+                return chosen + self._signs_of(chosen, scores)
             chosen.append(wanted[best])
             along = information[best] / information[best, best]
             gradient = gradient - gradient[best] * along
             information = information - np.outer(along, information[best])
             information[best, best] = 0.0
 
-    def _signs_of(self, chosen: list[int]) -> list[int]:
+    def _signs_of(self, chosen: list[int], scores: FloatArray) -> list[int]:
         """The numbers of the signs of those that are products of different columns."""
-        products = [number for number in chosen if number >= self._first]
-        different = [
-            len(set(columns)) == len(columns) for columns in (self._products[n - self._first] for n in products)
-        ]
-        return [n + len(self._products) for n, are in zip(products, different, strict=True) if are]
+        signs = []
+        for place in (number - self._first for number in chosen if number >= self._first):
+            which = list(self._products[place])
+            if len(set(which)) == len(which):
+                self._turns[place] = _turns(scores.T[which], self._of_p)
+                signs.append(self._first + len(self._products) + place)
+        return signs
 
     def _derivatives(
         self, z: FloatArray, scores: FloatArray, fit: Fit, numbers: list[int], *, diagonal: bool
@@ -158,16 +171,51 @@ class FurtherTerms:
         return gradient, np.where(left > _OWN * among, left, 0.0)
 
     def _of_distance(self, z: FloatArray) -> tuple[FloatArray, ...]:
-        distance = self._distance(z)
-        outside = (distance < self._low) | (distance > self._high)
+        distance = _distance(self._within, z)
+        outer = distance if self._around is self._within else _distance(self._around, z)
+        outside = (distance < self._low) | (outer > self._high)
         return distance, np.log(distance + self._least), outside.astype(np.float64)
 
-    def _distance(self, z: FloatArray) -> FloatArray:
-        apart = solve_triangular(self._factor, (z - self._middle).T, lower=True, check_finite=False)
-        return np.asarray(np.sqrt(np.square(np.clip(apart, -_FARTHEST, _FARTHEST)).sum(axis=0)))
+
+def _distance(ellipsoid: WorkingNormal, z: FloatArray) -> FloatArray:
+    """From its middle, in its units."""
+    apart = ellipsoid.standard(z)
+    return np.asarray(np.sqrt(np.square(np.clip(apart, -_FARTHEST, _FARTHEST)).sum(axis=0)))
+
+
+def _ends_of(distance: FloatArray) -> tuple[float, float]:
+    low, high = ends(distance[:, np.newaxis], distance[:, np.newaxis])
+    return float(low[0]), float(high[0])
+
+
+def _enclosing(z: FloatArray) -> WorkingNormal:
+    """The ellipsoid of least volume around rows (n, d), about: where a density ends at one, moments miss it by much more.
+
+    By Titterington's algorithm (1978, doi:10.2307/2346956): masses go to the rows that are farthest.
+    """
+    masses = np.ones(len(z))
+    for _ in range(_SHRUNK):
+        found = WorkingNormal.of(*moments(z, masses))
+        masses *= 1.0 + np.square(_distance(found, z))
+        masses /= masses.max()
+    return found
 
 
 def _gain(gradient: FloatArray, information: FloatArray, own: FloatArray | float) -> FloatArray:
     """Twice what each term would add to the log-likelihood, about; nothing for those that have nothing of their own."""
     enough = information > own
     return np.where(enough, np.square(gradient) / np.where(enough, information, 1.0), 0.0)
+
+
+def _turns(columns: FloatArray, of_p: NDArray[np.bool_]) -> FloatArray:
+    """Where the sign of a product of columns (d, n) turns, (d,), if P is on one side of it: near to their middles."""
+    turns = np.zeros(len(columns))
+    times = np.where(of_p, 1.0 / np.count_nonzero(of_p), -1.0 / np.count_nonzero(~of_p))
+    for _ in range(_PASSES):
+        for j, column in enumerate(columns):
+            of_others = np.sign(np.delete(columns - turns[:, np.newaxis], j, axis=0)).prod(axis=0)
+            order = np.argsort(column)
+            below = np.cumsum((times * of_others)[order])
+            last = min(int(np.abs(below[-1] - 2.0 * below).argmax()), len(order) - 2)
+            turns[j] = 0.5 * (column[order[last]] + column[order[last + 1]])
+    return turns

@@ -21,8 +21,8 @@ _BLOCK = 16_384
 _ASKED, _OF_MANY = 50_000, 20
 # Rows of either sample that a regression learns from that is the only route, and one that is ahead of others.
 _ONLY, _AHEAD = 200_000, 100_000
-# The ridge on its coefficients, and another where that keeps them small; by so much the log-likelihood is then larger.
-_RIDGE, _LITTLE_RIDGE, _GAIN = 1.0, 0.01, 2.0
+# The ridge on its coefficients, and smaller ones where that keeps them small; by so much the log-likelihood is then larger.
+_RIDGE, _SMALLER, _GAIN = 1.0, (0.1, 0.01), 2.0
 
 
 class RegressionRoute:
@@ -52,11 +52,11 @@ class RegressionRoute:
         whole = self._with_lacking() if by_ends else None
         self.log_ratio, self._found = self._cross_fitted(_RIDGE, whole)
         self.loss = samples.loss(self.log_ratio)
-        if self._understates():
-            log_ratio, found = self._cross_fitted(_LITTLE_RIDGE)
+        for ridge in _SMALLER if self._understates() else ():
+            log_ratio, found = self._cross_fitted(ridge)
             loss = samples.loss(log_ratio)
             if loss < self.loss:
-                self._ridge, self.log_ratio, self._found, self.loss = _LITTLE_RIDGE, log_ratio, found, loss
+                self._ridge, self.log_ratio, self._found, self.loss = ridge, log_ratio, found, loss
 
     @property
     def in_sample(self) -> FloatArray:
