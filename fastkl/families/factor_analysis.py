@@ -24,7 +24,6 @@ from fastkl.families.spaces import Positive, Real, Space
 from fastkl.families.spaces.base import as_numbers
 
 NOISES = ("diagonal", "isotropic")
-MAX_ITER = 1000
 
 
 class Loadings(Real):
@@ -107,7 +106,7 @@ class FactorAnalysis(Family):
             _raise_if_singular(statistics)
             mean = statistics["mean"]
             with read_as(lambda found: {"mean": mean, "loadings": found[0], "noise_variance": found[1]}):
-                found = diagonal_factors(covariance, self.n_components, MAX_ITER)
+                found = diagonal_factors(covariance, self.n_components)
         else:
             found = isotropic_factors(covariance, self.n_components)
             if not found.noise[0] > 1e-13 * np.trace(covariance) / d:

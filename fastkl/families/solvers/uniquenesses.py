@@ -29,6 +29,7 @@ HIGHEST = 0.01  # logarithm of the same: it is at most 0 at a maximum
 SETTLED = 1e-10  # slope of the misfit by the logarithm of a noise variance
 CONVERGED = 1e-8  # the same: what is left to gain is about its square for each row
 MOST_SIDES, LITTLE = 10, 1e-3  # starts with a column of so little noise
+MAX_ITER = 1000
 NEWTON_STEPS = 6
 NEWTON_COLUMNS = 30  # of more columns second derivatives by differences take longer than they bring
 
@@ -43,7 +44,7 @@ class Factors(NamedTuple):
     converged: bool
 
 
-def diagonal_factors(covariance: Floats, q: int, max_iter: int) -> Factors:
+def diagonal_factors(covariance: Floats, q: int) -> Factors:
     """The maximum for a noise variance of each column."""
     root = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(root, root)
@@ -53,12 +54,12 @@ def diagonal_factors(covariance: Floats, q: int, max_iter: int) -> Factors:
 
     # matrices so small only wait for more threads
     with single_threaded_blas(), read_as(lambda found: in_units(*found)):
-        found = _of_correlation(correlation, q, max_iter)
+        found = _of_correlation(correlation, q)
     loadings, noise = in_units(found.loadings, found.noise)
     return found._replace(loadings=loadings, noise=noise)
 
 
-def _of_correlation(correlation: Floats, q: int, max_iter: int) -> Factors:
+def _of_correlation(correlation: Floats, q: int) -> Factors:
     d = len(correlation)
     if q == 0 or d == 1:
         # no factors: the noise is the variance; one column: its factor is itself
@@ -68,13 +69,13 @@ def _of_correlation(correlation: Floats, q: int, max_iter: int) -> Factors:
     tries: list[tuple[Floats, int]] = []
     for psi in (start, np.full(d, 0.5), *_sides(start)):
         if not tries or not is_stopped():
-            tries.append(_minimum(correlation, q, np.log(np.maximum(psi, LOWEST)), max_iter))
+            tries.append(_minimum(correlation, q, np.log(np.maximum(psi, LOWEST))))
     lowest = min((found for found, _ in tries), key=lambda u: misfit(correlation, q, u)[0])
     u, last_steps = _newton(correlation, q, lowest)
     n_iter = sum(steps for _, steps in tries) + last_steps
     slope = misfit(correlation, q, u)[1]
     if np.any(at_zero := (u <= np.log(LOWEST) + 1e-6) & (slope >= 0.0)):
-        return _without_noise(correlation, q, max_iter, at_zero, n_iter)
+        return _without_noise(correlation, q, at_zero, n_iter)
     converged = bool(np.abs(slope).max() <= CONVERGED)
     return Factors(_loadings(correlation, q, np.exp(u)), np.exp(u), at_zero, n_iter, converged)
 
@@ -85,7 +86,7 @@ def _sides(start: Floats) -> list[Floats]:
     return [np.where(np.arange(len(start)) == column, LITTLE, start) for column in likely]
 
 
-def _without_noise(correlation: Floats, q: int, max_iter: int, at_zero: Any, n_iter: int) -> Factors:
+def _without_noise(correlation: Floats, q: int, at_zero: Any, n_iter: int) -> Factors:
     """The maximum where these columns have no noise (Joreskog 1967): as many factors are the columns themselves, the others those
     of what is left of the other columns given these.
     """
@@ -96,7 +97,7 @@ def _without_noise(correlation: Floats, q: int, max_iter: int, at_zero: Any, n_i
     left = correlation[np.ix_(rest, rest)] - along @ along.T
     root = np.sqrt(np.diag(left))
     with told(None):  # of fewer columns
-        inner = _of_correlation(left / np.outer(root, root), q - len(first), max_iter)
+        inner = _of_correlation(left / np.outer(root, root), q - len(first))
     loadings, noise, zero = np.zeros((len(correlation), q)), np.zeros(len(correlation)), at_zero.copy()
     loadings[np.ix_(first, np.arange(len(first)))] = lower
     loadings[rest, : len(first)], loadings[rest, len(first) :] = along, inner.loadings * root[:, None]
@@ -128,7 +129,7 @@ def misfit(correlation: Floats, q: int, u: Floats) -> tuple[float, Floats]:
     return value, slopes
 
 
-def _minimum(correlation: Floats, q: int, u: Floats, max_iter: int) -> tuple[Floats, int]:
+def _minimum(correlation: Floats, q: int, u: Floats) -> tuple[Floats, int]:
     low = np.log(LOWEST)
 
     def reached(u: Floats) -> None:
@@ -142,7 +143,7 @@ def _minimum(correlation: Floats, q: int, u: Floats, max_iter: int) -> tuple[Flo
         jac=True,
         method="L-BFGS-B",
         bounds=[(low, HIGHEST)] * len(u),
-        options={"maxiter": max_iter, "maxfun": 10 * max_iter, "ftol": 0.0, "gtol": 0.1 * SETTLED},
+        options={"maxiter": MAX_ITER, "maxfun": 10 * MAX_ITER, "ftol": 0.0, "gtol": 0.1 * SETTLED},
         callback=reached if is_heard() else None,
     )
     return np.asarray(found.x), int(found.nit)
