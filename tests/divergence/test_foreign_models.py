@@ -12,7 +12,15 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from fastkl import DensityMLE, cross_entropy, discrete_cross_entropy, kl_divergence
+from fastkl import (
+    DegenerateDataError,
+    DensityMLE,
+    cross_entropy,
+    discrete_cross_entropy,
+    entropy,
+    jensen_shannon,
+    kl_divergence,
+)
 
 
 class Tensor:
@@ -207,3 +215,11 @@ class TestModelsFromElsewhere:
         mu, s = np.array([1.0, 0.0, -2.0]), np.array([2.0, 1.0, 0.5])
         value = kl_divergence(known("normal", loc=mu, scale=s), known("normal", loc=np.zeros(3), scale=np.ones(3)))
         assert float(value) == pytest.approx(np.sum(mu**2 + s**2 - 1.0 - np.log(s**2)) / 2.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("call", [kl_divergence, jensen_shannon, lambda p, q: entropy(p)], ids=["kl", "js", "entropy"])
+def test_a_normal_distribution_on_a_line_has_no_density(call):
+    """scipy's log-density and entropy are then those along the line, and its divergence from others came out finite."""
+    line = stats.multivariate_normal([0.0, 0.0], np.ones((2, 2)), allow_singular=True)
+    with pytest.raises(DegenerateDataError, match="p is .* singular covariance, of rank 1 in 2 columns"):
+        call(line, stats.multivariate_normal([0.0, 0.0], np.eye(2)))

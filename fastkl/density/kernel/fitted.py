@@ -303,8 +303,15 @@ class FittedKernelDensity(ShardMembers):
             return super().entropy(**options)
         if options:
             raise TypeError(f"{', '.join(options)}: options of draws, which leave_one_out=False takes.")
-        mean = Mean.of(-self.leave_one_out(), self.reference_weights_)
-        return Estimate(mean.value, mean.error, mean.n_rows, "leave one out")
+        logs = self.leave_one_out()
+        mean = Mean.of(-logs, self.reference_weights_)
+        alone = np.flatnonzero(np.isneginf(logs))
+        reasons = [
+            f"No kernel of another row reaches row {row}, so that it has density 0 without its own: widen the bandwidth, take "
+            "kernel='gaussian', or leave_one_out=False for the entropy of this density."
+            for row in alone[:1]
+        ]
+        return Estimate(mean.value, mean.error, mean.n_rows, "leave one out", {"reasons": reasons})
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 

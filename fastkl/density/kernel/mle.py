@@ -186,7 +186,8 @@ class KernelDensityMLE(FittedKernelDensity):
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), default=None
-            Weights of at least 0. Rows of weight 0 are as good as absent.
+            Weights of at least 0. Rows of weight 0 are as good as absent. Rules by scales read them as numbers of rows;
+            leave-one-out likelihood leaves a row out with all its weight, where one of two equal rows would tell the other.
 
         Returns
         -------

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fastkl.exceptions import DegenerateDataError
+
 Law = tuple[Any, dict[str, Any]]
 
 
@@ -39,7 +41,16 @@ def family_of_frozen(thing: Any) -> Law | None:
 
 
 def refuse_unsettled(thing: Any, name: str) -> None:
-    """Refuse a distribution of scipy whose shapes are not given (TypeError), or one of several values each (ValueError)."""
+    """Refuse a distribution of scipy whose shapes are not given (TypeError), or one of several values each (ValueError).
+
+    And a normal distribution on a line or plane (DegenerateDataError), whose log-density is that of fewer dimensions.
+    """
+    rank = getattr(getattr(thing, "cov_object", None), "rank", None)
+    if rank is not None and rank < thing.dim:
+        raise DegenerateDataError(
+            f"{name} is scipy's multivariate_normal with a singular covariance, of rank {rank} in {thing.dim} columns: it has no "
+            "density, and an entropy of -inf. Take the distribution of as many of its columns, or combinations of them."
+        )
     if hasattr(thing, "_parse_args") and thing.shapes:
         raise TypeError(
             f"{name} is scipy's {thing.name} without its parameters ({thing.shapes}); pass one with them, such as "

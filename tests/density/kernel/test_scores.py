@@ -205,6 +205,10 @@ def test_entropy():
     assert drawn.value > own.value - 4 * drawn.standard_error
     with pytest.raises(TypeError, match="leave_one_out=False"):
         model.entropy(n_draws=10)
+    assert not own.reasons
+    apart = KernelDensityMLE(0.5, kernel="epanechnikov").fit([[0.0], [0.1], [0.2], [1.0]]).entropy()
+    assert np.isinf(apart)
+    assert "reaches row 3" in apart.reasons[0]
 
 
 def test_in_a_process_of_joblib():

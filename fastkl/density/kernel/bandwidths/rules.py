@@ -255,8 +255,8 @@ def _warn_of_far_rows(bandwidth: Floats, rows: Rows, points: Floats, start: Floa
             warn(
                 f"A few rows far out decide the bandwidth of {rows.column(j)}, {width:.3g}: by leave-one-out likelihood kernels "
                 f"are so wide that these are reached. The middle nine tenths of the rows alone would have about {usual:.2g}: "
-                "their density is flattened. Take bandwidth='sheather_jones' (of one column), boundary='log' (of positive "
-                "values) or a number, or leave out rows that do not belong there."
+                "their density is flattened. Take bandwidth='sheather_jones' (of one column), boundary='log' (of values above 0) "
+                "or a number, or leave out rows that do not belong there."
             )
 
 
