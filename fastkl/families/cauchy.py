@@ -42,7 +42,7 @@ class Cauchy(LocationScaleFamily):
     """
 
     name = "cauchy"
-    aliases = ("lorentz", "lorentzian")
+    aliases = ("lorentz", "lorentzian", "breit_wigner")
     scipy_name = "cauchy"
     scipy_parameters = {"loc": "loc", "scale": "scale"}
     example = {"loc": [0.5, -2.0], "scale": [1.5, 0.3]}

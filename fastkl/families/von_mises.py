@@ -36,7 +36,7 @@ _SERIES = _series(22)  # the terms left out are below 1e-18 of the value
 
 
 class VonMises(UnivariateFamily):
-    r"""Von Mises distribution of every column of angles in radians, of any turn.
+    r"""Von Mises distribution of every column of angles in radians (`numpy.deg2rad` of degrees), of any turn.
 
     .. math:: \log p(x) = \kappa \cos(x - \text{loc}) - \log(2 \pi I_0(\kappa))
 

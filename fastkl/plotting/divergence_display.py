@@ -14,6 +14,7 @@ from fastkl.plotting.display import Display, at_right_edge, lines_from_above, ri
 
 # More lines than this are not drawn: those of the largest divergences are.
 _MOST_LINES = 40
+_FAR = 10.0  # times what is trusted
 
 
 class DivergenceDisplay(Display):
@@ -246,7 +247,7 @@ class DivergenceDisplay(Display):
     def _draw(self, ax: Any) -> None:
         from matplotlib.lines import Line2D
 
-        shown = self._shown()
+        shown, limit = self._shown(), self._limit()
         differ = np.array([verdict == "differ" for verdict in self.verdicts])[shown]
         p, q = (shortened(label, 20) for label in self.labels)
         names, self.lines_, handles = [f"KL({p} ‖ {q})", f"KL({q} ‖ {p})"], [], []
@@ -257,7 +258,7 @@ class DivergenceDisplay(Display):
             directions, self._intervals, (-apart, apart), names, styles, strict=False
         ):
             values, y = np.array(some, dtype=np.float64)[shown], np.arange(len(shown)) + side
-            finite = np.isfinite(values)
+            finite = values <= limit
             bars = np.abs(interval[:, shown][:, finite] - values[finite])
             bars[~np.isfinite(bars)] = 0.0  # no error known, or none that could be drawn
             style = {"fmt": "none", "color": colour, "capsize": 3.0, "zorder": 3.0}
@@ -290,13 +291,26 @@ class DivergenceDisplay(Display):
         kept = np.argsort(-largest, kind="stable")[: _MOST_LINES - self.n_joint]
         return [*sorted(map(int, kept)), *range(own, count)]
 
+    def _limit(self) -> float:
+        """Where the view ends for doubted divergences, such as those of dates, beside which the others would be one point."""
+        highs = [
+            interval[1, i]
+            for interval in self._intervals
+            for i in range(len(self.names))
+            if not self._doubtful(i) and np.isfinite(interval[1, i])
+        ]
+        trusted = max(highs, default=0.0)
+        return _FAR * trusted if trusted > 0.0 else float(np.finfo(np.float64).max)
+
     def _doubtful(self, i: int) -> bool:
         return any(some[i].diagnostics["bias_suspected"] for some in self._directions())
 
     def _text(self, i: int) -> str:
         p_value = self.p_values[i]
         tested = "" if np.isnan(p_value) else f" (p = {p_value:.3g})"
-        return f"{self.verdicts[i]}{tested}{' *' if self._doubtful(i) else ''}"
+        far = [f"{float(some[i]):.3g}" for some in self._directions() if self._limit() < some[i] < np.inf]
+        sizes = f", {' and '.join(far)} nats" if far else ""
+        return f"{self.verdicts[i]}{tested}{' *' if self._doubtful(i) else ''}{sizes}"
 
 
 def _estimate(value: Any) -> Estimate:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from fastkl._core.warned import warnings_kept
+from fastkl._core.warned import warn, warnings_kept
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import DegenerateDataError
@@ -22,6 +22,8 @@ from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 from fastkl.selection.candidates import candidates, warn_of_atom
 from fastkl.selection.column_kinds import numbers_or_labels, table_columns
+
+_DEGREES = 360.0  # no angles beyond it are taken for degrees
 
 
 def make_product_density(
@@ -101,10 +103,22 @@ def make_product_density(
     for j, (key, label) in enumerate(zip(keys, group_names(keys), strict=True)):
         place = named(j, names)
         values = numbers_or_labels(columns[j], place)
+        if j in turning:
+            _warn_of_degrees(values[used], place)
         tried = ("von_mises",) if j in turning else _candidates(values[used], place)
         family = _best(tried, values, weights, criterion, place)
         groups.append((label, DensityMLE(family), [key]))
     return ProductDensity(groups)
+
+
+def _warn_of_degrees(values: NDArray[Any], place: str) -> None:
+    """Warn of angles over more than two turns that are not beyond 360."""
+    if values.dtype.kind in "iuf" and np.ptp(values) > 4.0 * np.pi and np.max(np.abs(values)) <= _DEGREES:
+        warn(
+            f"{place.capitalize()} goes from {values.min():.4g} to {values.max():.4g}, and angles are in radians: if these are "
+            "degrees, numpy.deg2rad makes radians of them.",
+            UserWarning,
+        )
 
 
 def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:

@@ -185,3 +185,15 @@ def test_long_labels_and_large_numbers_fit(tmp_path):
     assert legend.x1 <= figure.x1
     assert display.ax_.xaxis.get_offset_text().get_text() == ""
     assert "2e+11" in [tick.get_text() for tick in display.ax_.get_xticklabels()]
+
+
+def test_a_doubted_divergence_leaves_room_for_the_others(ax):
+    """As of dates of two weeks: an arrow, with its size in words."""
+    doubted = {"bias_suspected": True, "reasons": ["they hardly overlap"]}
+    estimates = {"a": Estimate(0.03, 0.02), "b": Estimate(0.3, 0.1), "when": Estimate(15.0, 2.0, diagnostics=doubted)}
+    display = DivergenceDisplay.from_estimates(estimates, ax=ax)
+    assert ax.get_xlim()[1] < 1.0
+    assert display._text(2) == "differ *, 15 nats"
+    trusted = DivergenceDisplay.from_estimates({**estimates, "when": Estimate(15.0, 2.0)}, plot=False)
+    assert trusted._text(2) == "differ"
+    assert trusted._limit() > 15.0

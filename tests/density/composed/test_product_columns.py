@@ -319,3 +319,11 @@ def test_proposal_names():
     assert label == "categorical"
     assert whole in COUNTS
     assert np.isfinite(mixed.fit(objects).score(objects))
+
+
+def test_angles_in_degrees_are_told():
+    angles = np.random.default_rng(0).vonmises(1.0, 0.5, (200, 1))
+    with pytest.warns(UserWarning, match=r"Column 0 goes from .* numpy\.deg2rad"):
+        make_product_density(np.rad2deg(angles), angles=0)
+    for radians in (angles, np.mod(angles, 2.0 * np.pi), angles * 1000.0):
+        make_product_density(radians, angles=0)  # warnings are errors here
