@@ -206,3 +206,51 @@ def test_classes_that_lack_a_label_come_to_their_maximum(seed):
     assert fit.params_["probabilities"].min() < 1e-20
     near = 0.98 * fit.params_["probabilities"] + 0.02 / 3.0
     assert fit.log_likelihood_ >= latent_classes(X, near, fit.params_["weights"], 200) - 1e-7
+
+
+LAWS = ["multivariate_normal", "multivariate_t", "normal", "gamma", families.MultivariateNormal("tied")]
+
+
+@pytest.mark.parametrize("family", LAWS, ids=str)
+def test_order_and_repeats_of_rows_change_no_digit(family):
+    # clusters that overlap, in which starts differ in where they lead
+    rng = np.random.default_rng(0)
+    which = rng.integers(2, size=40)
+    X = np.abs(np.round(rng.normal(size=(40, 2)) + 1.2 * which[:, None], 1)) + 0.1
+    weights, order = rng.integers(1, 4, size=40), rng.permutation(40)
+
+    def fit(X, weights=None):
+        model = MixtureMLE(2, family=family, n_init=2, random_state=0, standard_errors=False)
+        return model.fit(X, sample_weight=weights).params_
+
+    first = fit(X, weights)
+    for other in (fit(np.repeat(X, weights, axis=0)), fit(X[order], weights[order])):
+        for name, value in first.items():
+            np.testing.assert_array_equal(other[name], value)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rounded_rows_have_a_maximum(seed):
+    # most starts collapse onto a line of equal values
+    rng = np.random.default_rng(6)
+    which = rng.choice(3, size=120, p=rng.dirichlet(np.full(3, 4.0)))
+    centres, turns = 2.0 * rng.normal(size=(3, 2)), 0.5 * rng.normal(size=(3, 2, 2)) + np.eye(2)
+    X = np.round(centres[which] + np.einsum("nij,nj->ni", turns[which], rng.normal(size=(120, 2))))
+    fit = MixtureMLE(3, random_state=seed, standard_errors=False).fit(X)
+    assert fit.converged_
+    assert not fit.spurious_components_
+    labels = fit.predict(X)
+    assert fit.log_likelihood_ >= full_em(X, labels, 3) - ENOUGH
+
+
+def test_components_of_two_families_change_places_at_the_same_height():
+    # the three degrees of freedom are told apart by a thousandth of a nat
+    rng = np.random.default_rng(0)
+    which = rng.integers(3, size=400)
+    centres = np.array([[0.0, 0.0], [5.0, 1.0], [1.0, 6.0]])
+    X = centres[which] + np.stack([rng.standard_t(np.array(DEGREES)[which]) for _ in range(2)], axis=1)
+    kinds = [families.MultivariateT(df=df) for df in DEGREES]
+    heights = [
+        MixtureMLE(3, family=kinds, random_state=seed, standard_errors=False).fit(X).log_likelihood_ for seed in (0, 6)
+    ]
+    assert max(heights) - min(heights) < ENOUGH

@@ -8,7 +8,7 @@ doi:10.1023/A:1013844811137: greedy EM), all of them at once in stacked arrays.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,12 +20,12 @@ from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.families.mixture import Mixture
 
 TINY = float(np.finfo(np.float64).tiny)
-NUMBERS = 1 << 19  # products of numbers in one map of all components that are tried, about
+NUMBERS = 1 << 21  # products of numbers in the first map of all components that are tried, about
 SIZES = (
     1.5,
     4.0,
 )  # nearest rows at which a component begins, per column and one more; first a single row if covariances are one
-MAPS = 8
+MAPS, AHEAD = 8, 32  # after each map the half that gains most goes on, at least so many
 RIDGE = 3e-4  # of the covariance of all rows, added to that of a component, which has no chance to collapse
 KEPT = 6  # of those that gain most, no two of the same rows
 ALIKE = 0.5  # share of the rows in common of two that are the same
@@ -92,7 +92,13 @@ class Insertions(NamedTuple):
 
 
 def insertions(
-    mixture: Mixture, params: Params, rows: Rows, shares: Floats, pairs: Sequence[tuple[int, int]], tied: bool = False
+    mixture: Mixture,
+    params: Params,
+    rows: Rows,
+    shares: Floats,
+    pairs: Sequence[tuple[int, int]],
+    generator: np.random.Generator,
+    tied: bool = False,
 ) -> Insertions | None:
     """Those into a mixture whose components have ``shares``, (n, k), in the rows; None where columns do not vary.
 
@@ -107,9 +113,13 @@ def insertions(
         Z, to_Z = whitened
         shared = to_Z.T @ params["covariance"] @ to_Z if tied else None
         table = Table(Z, weights, mixture.log_density(rows, params) - np.linalg.slogdet(to_Z)[1], shared)
-        grown = _grown(table)
+        if len(pairs) == 1 and shared is None and mixture.component_families[0].gaussian:
+            # one component in place of both is known as well as a further one beside it
+            table = replace(table, log_density=table.logs(table.maximum(np.ones((1, len(X)))))[0])
+        grown = _grown(table, generator)
         for _ in range(MAPS):
-            grown = table.maximum(table.shares(grown)[0])
+            own, gains = table.shares(grown)
+            grown = table.maximum(own[np.argsort(-gains)[: max(AHEAD, len(gains) // 2)]])
         own, gains = table.shares(grown)
         both = np.stack([shares[:, i] + shares[:, j] for i, j in pairs])
         rest = np.log(np.maximum(1.0 - both, 1e-300))
@@ -137,11 +147,11 @@ def _whitened(X: Floats) -> tuple[Floats, Floats] | None:
     return Z @ turned, turned / size[:, None]
 
 
-def _grown(table: Table) -> Grown:
+def _grown(table: Table, generator: np.random.Generator) -> Grown:
     """Components about rows all over the table, of the moments of those nearest to them."""
     Z, (n, d) = table.Z, table.Z.shape
-    count = int(np.clip(NUMBERS // (n * (d * d + 4 * d + 12) * len(SIZES)), 8, n))
-    centres = Z[np.linspace(0, n - 1, count).astype(np.intp)]
+    count = min(n, max(8, NUMBERS // (n * (d * d + 4 * d + 12) * len(SIZES))))
+    centres = Z[generator.choice(n, size=count, replace=False)]
     distances = np.stack([np.sum((Z - centre) ** 2, axis=1) for centre in centres])
     order = np.argsort(distances, axis=1, kind="stable")
     shares = np.zeros((len(SIZES), count, n))

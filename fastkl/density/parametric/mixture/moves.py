@@ -41,7 +41,7 @@ def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> lis
     shares = mixture.posterior(rows, climb.params)
     pairs, begun = _pairs(mixture, shares), []
     for tied in (False, True)[: 1 + mixture.tied]:  # large gaps are closed by one kind, small ones by the other
-        found = insertions(mixture, climb.params, rows, shares, pairs, tied)
+        found = insertions(mixture, climb.params, rows, shares, pairs, starts.generator, tied)
         if found is None:
             return []
         gains = found.gains[:, None] - found.losses

@@ -27,6 +27,7 @@ from fastkl.families.mixture.ascent import SHORT_TOL, Ascent
 from fastkl.families.mixture.climb import Climb
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.ends import has_ends, with_moved_ends
+from fastkl.families.mixture.layout import Layout
 from fastkl.families.priors import PriorLike
 
 # Of larger tables the search sees so many rows up to four times, more where there are many components; the last ascent sees all.
@@ -42,9 +43,11 @@ MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which i
 # tables of so few numbers times components, and where a prior lets them have single rows.
 MOVES, VAIN, VAIN_LIGHT, VAIN_MANY, FEW_NUMBERS = 12, 2, 3, 4, 1 << 12
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
+SAME_WEIGHT = 0.02  # of all: components of places as high as each other that are the same
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
 LIGHT_STARTS, WITH_MOVES = 8, 3  # further starts for each, where ascents are light, and fewer where moves follow
+MANY_STARTS = 40  # for each, of those that take little, where none has led to a maximum
 FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
 AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
@@ -123,6 +126,11 @@ class Search:
                 found += self._grown(sample, filled, ways, generator, fewer)
         count = MANY_ENDS if has_ends(self.mixture.layout) else LONG
         followed = self._followed(ascent, self._ranked(found, sample), count, sample)
+        if not followed and not is_stopped():  # as where values are rounded, and most starts collapse
+            light = ascent.is_light
+            more = starts.about_rows(MANY_STARTS * n_init) if light else islice(starts.draw(), LIGHT_STARTS * n_init)
+            found += self._tried(ascent, [start for start in more if start is not None])
+            followed = self._followed(ascent, self._ranked(found, sample), count, sample)
         if not followed:
             self._raise_without(found)
         followed = self._ranked([self._with_ends(climb, ascent, sample) for climb in followed], sample)
@@ -269,7 +277,7 @@ class Search:
     ) -> list[Climb]:
         """So many of the maxima to which short ascents lead, or nearly: the proper ones first, from the highest down."""
         reached: list[Climb] = []
-        for climb in _different(ranked, ascent.weight)[: count + SPARE]:
+        for climb in _different(ascent.layout, ranked, ascent.weight)[: count + SPARE]:
             ahead = ascent.nearly(climb.params) if nearly else self._run(ascent, climb.params)
             if ahead.collapsed is None:
                 reached.append(ahead)
@@ -324,12 +332,13 @@ class Search:
     def _not_left(self, known: Sequence[Climb], left: Sequence[Climb], rows: Rows) -> list[Climb]:
         """The highest of the maxima from which no moves were made yet."""
         down = sorted(known, key=lambda climb: -climb.objective)
-        return self._ranked(_different([*left, *down], self.rows.total_weight)[len(left) :], rows, 1)
+        different = _different(self.mixture.layout, [*left, *down], self.rows.total_weight)
+        return self._ranked(different[len(left) :], rows, 1)
 
     def _is_new(self, climb: Climb, known: Sequence[Climb]) -> bool:
-        """Whether a short ascent has not come back to the height of a maximum that is known."""
-        least = NEW * self.rows.total_weight
-        return all(abs(climb.objective - other.objective) > least for other in known)
+        """Whether a short ascent has not come back to a maximum that is known."""
+        layout, least = self.mixture.layout, NEW * self.rows.total_weight
+        return not any(_alike(layout, climb, other, least) for other in known)
 
     def _raise_if_one_has_no_maximum(self) -> None:
         """The error of a single component on all rows, which names the column, where none of them has a maximum either."""
@@ -365,10 +374,19 @@ def _params_of(climb: Climb) -> Params:
     return climb.params
 
 
-def _different(climbs: Sequence[Climb], weight: float) -> list[Climb]:
-    """One of each height, from the highest down."""
+def _different(layout: Layout, climbs: Sequence[Climb], weight: float) -> list[Climb]:
+    """One of each kind, from the highest down."""
     chosen: list[Climb] = []
     for climb in climbs:
-        if all(abs(climb.objective - other.objective) > 1e-4 * weight for other in chosen):
+        if not any(_alike(layout, climb, other, 1e-4 * weight) for other in chosen):
             chosen.append(climb)
     return chosen
+
+
+def _alike(layout: Layout, one: Climb, other: Climb, least: float) -> bool:
+    """Whether two places are as high as each other, with components of each family of the same weights in some order."""
+    if abs(one.objective - other.objective) > least:
+        return False
+    own = [list(group.members) for group in layout.groups]
+    apart = [np.max(np.abs(np.sort(one.sums[members]) - np.sort(other.sums[members]))) for members in own]
+    return bool(max(apart) <= SAME_WEIGHT * np.sum(one.sums))
