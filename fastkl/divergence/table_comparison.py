@@ -10,6 +10,7 @@ import numpy as np
 
 from fastkl._core.warned import warnings_kept
 from fastkl._core.wording import plural
+from fastkl.divergence.column_words import estimate_by_names
 from fastkl.divergence.directions import other_way_round, upright
 from fastkl.divergence.estimate import Estimate, subjects_of
 from fastkl.divergence.mixed_rows import columns_by_kind
@@ -135,7 +136,7 @@ class _Comparison:
             first, second, unseen="smooth", bins="categories" if pair.kind == LABEL else "auto"
         )
         compared = Labels(first, second) if pair.kind == LABEL else Numbers(first, second)
-        line = self._line(pair.name, pair.kind, compared, gone, psi)
+        line = self._line(pair.name, pair.kind, compared, gone, psi, [pair])
         return replace(line, notes=[*pair.doubts, *line.notes])
 
     def together(self, pairs: list[ColumnPair], name: str) -> TableLine:
@@ -149,11 +150,23 @@ class _Comparison:
                 raise ValueError(f"No row of {'pq'[side]} has a value in each of the columns of {name}.")
         present = [replace(pair, values=(pair.values[0][kept[0]], pair.values[1][kept[1]])) for pair in pairs]
         kind, compared = _compared(present)
-        return self._line(name, kind, compared, (gone[0], gone[1]), None)
+        return self._line(name, kind, compared, (gone[0], gone[1]), None, pairs)
 
-    def _line(self, name: Any, kind: str, compared: Compared, gone: tuple[int, int], psi: Estimate | None) -> TableLine:
+    def _line(
+        self,
+        name: Any,
+        kind: str,
+        compared: Compared,
+        gone: tuple[int, int],
+        psi: Estimate | None,
+        pairs: list[ColumnPair],
+    ) -> TableLine:
         with warnings_kept() as caught:
-            forward, backward, middle = compared.estimates(self.n_neighbors, self.n_jobs)
+            estimates = compared.estimates(self.n_neighbors, self.n_jobs)
+            if kind != MIXED:  # which names its columns itself
+                forward, backward, middle = (estimate_by_names(one, [pair.name for pair in pairs]) for one in estimates)
+            else:
+                forward, backward, middle = estimates
             p_value = compared.p_value(self.n_permutations, self._rng(), self.n_jobs) if self.test else None
         known = list(map(upright, forward.reasons))
         said = [f"KL(P || Q): {reason}" for reason in known]
