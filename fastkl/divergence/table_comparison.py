@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from fastkl._core.warned import warnings_kept
 from fastkl._core.wording import plural
+from fastkl.divergence.column_words import by_names, estimate_by_names
 from fastkl.divergence.directions import other_way_round, upright
 from fastkl.divergence.estimate import Estimate, subjects_of
 from fastkl.divergence.labelled.mixed_rows import columns_by_kind
@@ -22,8 +22,6 @@ from fastkl.divergence.table_lines import TableComparison, TableLine
 from fastkl.exceptions import SharedRowsWarning
 from fastkl.rows.columns import as_list
 from fastkl.rows.reading import refuse_unread
-
-_COLUMN = re.compile(r"\b([Cc]olumn) (\d+)\b")
 
 
 def compare_tables(
@@ -139,7 +137,7 @@ class _Comparison:
             first, second, unseen="smooth", bins="categories" if pair.kind == LABEL else "auto"
         )
         compared = Labels(first, second) if pair.kind == LABEL else Numbers(first, second)
-        line = self._line(pair.name, pair.kind, compared, gone, psi, [pair.name])
+        line = self._line(pair.name, pair.kind, compared, gone, psi, [pair])
         return replace(line, notes=[*pair.doubts, *line.notes])
 
     def together(self, pairs: list[ColumnPair], name: str) -> TableLine:
@@ -153,15 +151,21 @@ class _Comparison:
                 raise ValueError(f"No row of {'pq'[side]} has a value in each of the columns of {name}.")
         present = [replace(pair, values=(pair.values[0][kept[0]], pair.values[1][kept[1]])) for pair in pairs]
         kind, compared = _compared(present)
-        numbers = [pair.name for pair in pairs if pair.kind != LABEL]
-        return self._line(name, kind, compared, (gone[0], gone[1]), None, numbers)
+        return self._line(name, kind, compared, (gone[0], gone[1]), None, pairs)
 
     def _line(
-        self, name: Any, kind: str, compared: Compared, gone: tuple[int, int], psi: Estimate | None, columns: list[Any]
+        self,
+        name: Any,
+        kind: str,
+        compared: Compared,
+        gone: tuple[int, int],
+        psi: Estimate | None,
+        pairs: list[ColumnPair],
     ) -> TableLine:
-        """A line, whose notes call columns of numbers by their names."""
         with warnings_kept() as caught:
-            forward, backward, middle = compared.estimates(self.n_neighbors, self.n_jobs)
+            names = [] if kind == MIXED else [pair.name for pair in pairs]  # tables of both kinds name their columns
+            estimates = compared.estimates(self.n_neighbors, self.n_jobs)
+            forward, backward, middle = (estimate_by_names(one, names) for one in estimates)
             p_value = compared.p_value(self.n_permutations, self._rng(), self.n_jobs) if self.test else None
         known = list(map(upright, forward.reasons))
         said = [f"KL(P || Q): {reason}" for reason in known]
@@ -170,10 +174,8 @@ class _Comparison:
             if turned not in known and not subjects_of([reason]) & subjects_of(forward.reasons):
                 said.append(f"KL(Q || P): {turned}")
         # of shared rows the diagnostics say it too
-        said += [str(warning) for warning in caught if not isinstance(warning, SharedRowsWarning)]
-        notes = list(
-            dict.fromkeys(_COLUMN.sub(lambda found: f"{found[1]} {columns[int(found[2])]!r}", one) for one in said)
-        )
+        said += [by_names(str(warning), names) for warning in caught if not isinstance(warning, SharedRowsWarning)]
+        notes = list(dict.fromkeys(said))
         return TableLine(name, kind, compared.sizes, gone, forward, backward, middle, psi, p_value, notes)
 
     def _rng(self) -> np.random.RandomState:

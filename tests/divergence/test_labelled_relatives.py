@@ -121,7 +121,7 @@ def test_entropy_is_that_of_labels_and_of_numbers():
     assert float(found) == pytest.approx(categorical_entropy(p["kind"]) + sum(parts), abs=1e-12)
     assert float(entropy(p.assign(x=np.e**2 * p["x"]))) == pytest.approx(found + 2.0, abs=1e-9)
     model = ProductDensity([("kind", DensityMLE("categorical"), ["kind"]), ("x", DensityMLE("normal"), ["x"])]).fit(p)
-    # the identity of the mission: KL = cross-entropy less entropy
+    # the identity: KL = cross-entropy less entropy
     divergence = kl_divergence(p, model)
     assert abs(cross_entropy(p, model) - found - divergence) < 2.0 * divergence.standard_error + 0.02
 

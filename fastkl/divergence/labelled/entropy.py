@@ -11,12 +11,14 @@ labels are taken together. What that leaves out makes the estimate no smaller (e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kruskal
 
 from fastkl.divergence.arguments import Sample, weighted_sample
+from fastkl.divergence.column_words import error_by_names, estimate_by_names
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.labelled.mixed_rows import MixedTables
 from fastkl.divergence.labelled.rows_by_label import LabelledRows, Part, said_of_parts, taken_together, variance_between
@@ -40,7 +42,7 @@ def entropy_of_table(table: MixedTables, of_numbers: Callable[[Sample], Estimate
     reasons = [f"Of the labels: {said}" for said in of_labels.reasons]
     parts = []
     for name, kept in _groups(rows, names):
-        found = _of_rows(rows, kept, name, of_numbers, table.n_jobs)
+        found = _of_rows(rows, kept, (name, columns.names), of_numbers, table.n_jobs)
         value_of[kept] = float(found)
         parts.append(Part(name, found, float(shares[kept].sum())))
         if kept.sum() > 1 and _differ(rows, kept):
@@ -70,14 +72,19 @@ def _groups(rows: LabelledRows, names: list[str]) -> Iterator[tuple[str, NDArray
 
 
 def _of_rows(
-    rows: LabelledRows, kept: NDArray[np.bool_], name: str, of_numbers: Callable[[Sample], Estimate], n_jobs: int | None
+    rows: LabelledRows,
+    kept: NDArray[np.bool_],
+    names: tuple[str, list[Any]],
+    of_numbers: Callable[[Sample], Estimate],
+    n_jobs: int | None,
 ) -> Estimate:
-    """The entropy of the numbers of some labels; DegenerateDataError with their name where they have none."""
+    """The entropy of the numbers of some labels; DegenerateDataError with their name, and the column's, where they have none."""
     numbers, _, weights = rows.among(kept, np.ones(len(kept)))
     try:
-        return of_numbers(weighted_sample(np.ascontiguousarray(numbers), weights, n_jobs))
+        return estimate_by_names(of_numbers(weighted_sample(np.ascontiguousarray(numbers), weights, n_jobs)), names[1])
     except DegenerateDataError as error:
-        raise DegenerateDataError(f"Of the rows with {name}: {error}", error.column) from error
+        said = error_by_names(error, names[1])
+        raise DegenerateDataError(f"Of the rows with {names[0]}: {said}", said.column) from error
 
 
 def _differ(rows: LabelledRows, kept: NDArray[np.bool_]) -> bool:

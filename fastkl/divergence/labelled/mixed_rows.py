@@ -39,16 +39,19 @@ class MixedColumns(NamedTuple):
         Codes of labels, the same in both; where there are several columns of labels, the last one holds codes of all together.
     combinations : list of tuple
         The labels behind each code of the last column.
+    names : list
+        What the columns of numbers are called in the table: its names, or their places in it.
     """
 
     numbers: tuple[FloatArray, FloatArray]
     labels: tuple[NDArray[np.intp], NDArray[np.intp]]
     combinations: list[tuple[Any, ...]]
+    names: list[Any]
 
     def rows(self, p: Any, q: Any) -> MixedColumns:
         """Some rows of either sample."""
         numbers, labels = ((both[0][p], both[1][q]) for both in (self.numbers, self.labels))
-        return MixedColumns(numbers, labels, self.combinations)
+        return self._replace(numbers=numbers, labels=labels)
 
 
 class MixedTables(NamedTuple):
@@ -72,7 +75,7 @@ class MixedTables(NamedTuple):
     def reversed(self) -> MixedTables:
         """The same with the two in each other's places."""
         columns = self.columns
-        turned = MixedColumns(columns.numbers[::-1], columns.labels[::-1], columns.combinations)
+        turned = columns._replace(numbers=columns.numbers[::-1], labels=columns.labels[::-1])
         return MixedTables(turned, self.weights[::-1], self.n_jobs)
 
 
@@ -117,6 +120,7 @@ def columns_by_kind(pairs: list[ColumnPair]) -> MixedColumns:
     """The columns of two tables, which lack no value, by kind."""
     n, m = (len(values) for values in pairs[0].values)
     of_numbers = [np.concatenate(pair.values) for pair in pairs if pair.kind != LABEL]
+    names = [pair.name for pair in pairs if pair.kind != LABEL]
     of_labels = [np.concatenate(pair.values).tolist() for pair in pairs if pair.kind == LABEL]
     codes = [coded(values)[1] for values in of_labels]
     if len(codes) > 1:
@@ -124,7 +128,7 @@ def columns_by_kind(pairs: list[ColumnPair]) -> MixedColumns:
     numbers = np.column_stack(of_numbers).astype(np.float64) if of_numbers else np.empty((n + m, 0))
     labels = np.column_stack(codes) if codes else np.empty((n + m, 0), dtype=np.intp)
     combinations = list(dict.fromkeys(zip(*of_labels, strict=True)))
-    return MixedColumns((numbers[:n], numbers[n:]), (labels[:n], labels[n:]), combinations)
+    return MixedColumns((numbers[:n], numbers[n:]), (labels[:n], labels[n:]), combinations, names)
 
 
 def mixed_columns_or_draws(

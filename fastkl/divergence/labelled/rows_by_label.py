@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,8 @@ class LabelledPair:
         Their rows.
     names : list of str
         The labels.
+    columns : list
+        The columns of numbers, by their names or their places in the tables.
     n_jobs : int or None
         Threads.
     """
@@ -112,6 +114,7 @@ class LabelledPair:
     p: LabelledRows
     q: LabelledRows
     names: list[str]
+    columns: list[Any]
     n_jobs: int | None
 
     @classmethod
@@ -119,7 +122,8 @@ class LabelledPair:
         """Those of two tables."""
         columns = tables.columns
         p, q = (LabelledRows.of(*side) for side in zip(columns.numbers, columns.labels, tables.weights, strict=True))
-        return cls(p, q, [", ".join(map(repr, labels)) for labels in columns.combinations], tables.n_jobs)
+        labels = [", ".join(map(repr, labels)) for labels in columns.combinations]
+        return cls(p, q, labels, columns.names, tables.n_jobs)
 
     @property
     def sizes(self) -> tuple[int, int]:

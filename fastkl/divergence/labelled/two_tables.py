@@ -27,6 +27,7 @@ import numpy as np
 
 from fastkl.divergence.arguments import weighted_sample
 from fastkl.divergence.assisted.renyi_samples import renyi_of_symbols
+from fastkl.divergence.column_words import estimate_by_names
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.labelled.mixed_rows import MixedTables
 from fastkl.divergence.labelled.rows_by_label import MOST_REASONS, LabelledPair, Part, said_of_parts, variance_between
@@ -51,7 +52,7 @@ def divergence_of_tables(tables: MixedTables, of_numbers: Callable[[SamplePair],
     shares = mass_p / mass_p.sum()
     reasons, parts, value_of = _of_labels(of_labels), [], np.zeros(len(shares))
     for group, said in both.groups(shares):
-        found = of_numbers(group.pair)
+        found = estimate_by_names(of_numbers(group.pair), both.columns)
         value_of[group.kept] = float(found)
         parts.append(Part(group.name, found, float(shares[group.kept].sum())))
         reasons += said
@@ -75,6 +76,7 @@ def jensen_shannon_of_tables(tables: MixedTables, of_numbers: Callable[[SamplePa
     for group, said in both.groups(shares):
         alone = group.kept.sum() == 1
         found = of_numbers(group.pair, float(share[group.kept][0]) if alone else 0.5)
+        found = estimate_by_names(found, both.columns)
         weight = middle if alone else shares
         value_of[group.kept] = float(found) * (weight / middle)[group.kept]
         parts.append(Part(group.name, found, float(weight[group.kept].sum())))
@@ -103,7 +105,7 @@ def renyi_of_tables(tables: MixedTables, alpha: float, of_numbers: Callable[[Sam
     plain = powers / powers.sum()
     reasons, found, value_of = _of_labels(of_labels), [], np.zeros(len(p))
     for group, said in both.groups(plain):
-        found.append((group, of_numbers(group.pair)))
+        found.append((group, estimate_by_names(of_numbers(group.pair), both.columns)))
         value_of[group.kept] = float(found[-1][1])
         reasons += said
     with np.errstate(over="ignore"):
