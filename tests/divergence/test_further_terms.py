@@ -149,7 +149,7 @@ def test_turns_of_a_sign_are_found_where_they_are():
 
 def test_least_ellipsoid_around_the_corners_of_a_cube_is_a_ball():
     corners = np.array(np.meshgrid(*[[-1.0, 1.0]] * 3)).reshape(3, -1).T
-    inside = np.random.default_rng(0).uniform(-0.9, 0.9, (200, 3)) + [0.05, 0.0, 0.0]
+    inside = np.random.default_rng(0).uniform(-0.9, 0.9, (200, 3)) + np.array([0.05, 0.0, 0.0])
     found = _enclosing(np.concatenate([corners, inside]))
     assert found.mean == pytest.approx(np.zeros(3), abs=0.02)
     assert found.factor == pytest.approx(found.factor[0, 0] * np.eye(3), abs=0.02)
