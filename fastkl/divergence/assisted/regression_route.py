@@ -21,8 +21,8 @@ _BLOCK = 16_384
 _ASKED, _OF_MANY = 50_000, 20
 # Rows of either sample that a regression learns from that is the only route, and one that is ahead of others.
 _ONLY, _AHEAD = 200_000, 100_000
-# The ridge on its coefficients, and smaller ones where that keeps them small; by so much the log-likelihood is then larger.
-_RIDGE, _SMALLER, _GAIN = 1.0, (0.1, 0.01), 2.0
+# The ridge on its coefficients, and smaller ones where that keeps them small.
+_RIDGE, _SMALLER = 1.0, (0.1, 0.01)
 
 
 class RegressionRoute:
@@ -52,11 +52,14 @@ class RegressionRoute:
         whole = self._with_lacking() if by_ends else None
         self.log_ratio, self._found = self._cross_fitted(_RIDGE, whole)
         self.loss = samples.loss(self.log_ratio)
-        for ridge in _SMALLER if self._understates() else ():
+        for ridge in _SMALLER:
+            if self._expected_smaller():
+                break
             log_ratio, found = self._cross_fitted(ridge)
             loss = samples.loss(log_ratio)
-            if loss < self.loss:
-                self._ridge, self.log_ratio, self._found, self.loss = ridge, log_ratio, found, loss
+            if loss >= self.loss:
+                break
+            self._ridge, self.log_ratio, self._found, self.loss = ridge, log_ratio, found, loss
 
     @property
     def in_sample(self) -> FloatArray:
@@ -79,17 +82,13 @@ class RegressionRoute:
     def _of_p(self) -> FloatArray:
         return np.concatenate([np.ones(self._samples.n), np.zeros(self._samples.m)])
 
-    def _understates(self) -> bool:
-        """Whether a multiple of the log-ratios above 1 tells the samples apart better, by more than chance.
+    def _expected_smaller(self) -> bool:
+        """Whether coefficients are no larger than the ridge expects, which is of normal ones of variance 1 / ridge.
 
-        Then the ridge keeps them small: near a line or a ring terms go closely together, and their coefficients are large.
+        Near a line or a ring terms go closely together, and the coefficients that tell P and Q apart are large.
         """
-        samples = self._samples
-        times = np.ones(samples.n + samples.m) if samples.masses is None else samples.masses
-        design = with_constant(self.log_ratio[:, np.newaxis])
-        found = fitted(design, self._of_p(), times, 0.0, None)
-        gain = self.loss - samples.loss(found.log_ratio(design))
-        return bool(found.beta[1] > 1.0 and gain * float(times.sum()) > _GAIN)
+        beta = self._found.beta[1:]
+        return bool(self._ridge * (beta @ beta) <= len(beta))
 
     def beside_others(self) -> Route:
         """As one of several routes."""
