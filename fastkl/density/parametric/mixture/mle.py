@@ -278,7 +278,8 @@ class MixtureMLE(StreamMembers, NoiseMembers):
 
     def _fit_several(self, mixture: Mixture, rows: AnyRows) -> None:
         raise_if_few_rows(rows, mixture.layout.size)  # which looks at some rows, and whether they are finite
-        rows = distinct_rows(rows) if isinstance(rows, Rows) else rows
+        if self.init is None and isinstance(rows, Rows):  # a start that is given goes the same way as over batches
+            rows = distinct_rows(rows)
         priors = resolved_priors(self.prior, mixture, rows)
         search = Search(mixture, rows, priors, self.tol, self.max_iter)
         if self.init is None:
