@@ -41,7 +41,7 @@ MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which i
 # Rounds of splits and merges at most, and of those without gain: more in several columns where ascents are light, since moves
 # find more than starts do, and most where maxima are many: under one covariance, where components close in on small groups, on
 # tables of so few numbers times components, and where a prior lets them have single rows.
-MOVES, VAIN, VAIN_LIGHT, VAIN_MANY, FEW_NUMBERS = 12, 2, 3, 4, 1 << 12
+MOVES, VAIN, VAIN_LIGHT, VAIN_MANY, VAIN_PRIOR, FEW_NUMBERS = 20, 2, 3, 4, 7, 1 << 12
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
 SAME_WEIGHT = 0.02  # of all: components of places as high as each other that are the same
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
@@ -298,7 +298,8 @@ class Search:
             return best
         most = 1 if len(rows.X) > MANY_ROWS else VAIN
         if light and rows.n_columns > 1 and layout.size > 2:
-            most = VAIN_MANY if any(self.priors) or self.mixture.tied or self._may_close_in(rows) else VAIN_LIGHT
+            many = self.mixture.tied or self._may_close_in(rows)
+            most = VAIN_PRIOR if any(self.priors) else VAIN_MANY if many else VAIN_LIGHT
         known, left = list(found), [best]
         for _ in range(MOVES):
             begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
