@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.linalg import cho_solve
 
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.ratio_regression import RatioTerms, Regression, cross_fitted, fitted, with_constant
@@ -23,6 +24,8 @@ _ASKED, _OF_MANY = 50_000, 20
 _ONLY, _AHEAD = 200_000, 100_000
 # The ridge on its coefficients, and smaller ones where that keeps them small.
 _RIDGE, _SMALLER = 1.0, (0.1, 0.01)
+# What a ridge may take off the log-likelihood of a row.
+_HARDLY_FELT = 3e-4
 
 
 class RegressionRoute:
@@ -53,7 +56,7 @@ class RegressionRoute:
         self.log_ratio, self._found = self._cross_fitted(_RIDGE, whole)
         self.loss = samples.loss(self.log_ratio)
         for ridge in _SMALLER:
-            if self._expected_smaller():
+            if self._ridge_is_right():
                 break
             log_ratio, found = self._cross_fitted(ridge)
             loss = samples.loss(log_ratio)
@@ -82,13 +85,20 @@ class RegressionRoute:
     def _of_p(self) -> FloatArray:
         return np.concatenate([np.ones(self._samples.n), np.zeros(self._samples.m)])
 
-    def _expected_smaller(self) -> bool:
-        """Whether coefficients are no larger than the ridge expects, which is of normal ones of variance 1 / ridge.
+    def _ridge_is_right(self) -> bool:
+        """Whether coefficients are no larger than the ridge expects, or it takes next to nothing off the log-likelihood.
 
-        Near a line or a ring terms go closely together, and the coefficients that tell P and Q apart are large.
+        It expects normal ones of variance 1 / ridge. Near a line or a ring terms go closely together, and the coefficients that
+        tell P and Q apart are large; of many rows it is hardly felt even so.
         """
-        beta = self._found.beta[1:]
-        return bool(self._ridge * (beta @ beta) <= len(beta))
+        found, beta = self._found, self._found.beta.copy()
+        beta[0] = 0.0
+        if self._ridge * (beta @ beta) < len(beta):
+            return True
+        if found.factor is None:
+            return False
+        taken_off = 0.5 * self._ridge**2 * beta @ cho_solve(found.factor, beta, check_finite=False)
+        return bool(taken_off < _HARDLY_FELT * found.size)
 
     def beside_others(self) -> Route:
         """As one of several routes."""
