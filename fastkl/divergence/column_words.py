@@ -18,10 +18,12 @@ def by_names(sentence: str, names: Sequence[Any]) -> str:
     if not names:
         return sentence
 
+    def name(number: re.Match[str]) -> str:
+        j = int(number.group())
+        return repr(names[j]) if j < len(names) else number.group()
+
     def words(found: re.Match[str]) -> str:
-        if found.group(1):
-            return found.group()
-        return re.sub(r"\d+", lambda number: repr(names[int(number.group())]), found.group())
+        return found.group() if found.group(1) else re.sub(r"\d+", name, found.group())
 
     said = _COLUMNS.sub(words, sentence)
     return OfBoth(said, sentence.subject) if isinstance(sentence, OfBoth) else said

@@ -81,3 +81,7 @@ def test_words():
     said = by_names(OfBoth("Column 0: rounded", "rounding"), names)
     assert isinstance(said, OfBoth)
     assert (said, said.subject) == ("Column 'height': rounded", "rounding")
+
+
+def test_a_number_that_is_no_column_stays():
+    assert by_names("Beyond columns 1, 30 of a wider table.", ["a", "b"]) == "Beyond columns 'b', 30 of a wider table."

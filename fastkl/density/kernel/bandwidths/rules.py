@@ -32,10 +32,8 @@ from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
 T = TypeVar("T")
 WAY_OUT = "Choose bandwidth='silverman' or numbers, or describe rounded columns by a discrete family."
 TWINS = "Every row has another one equal to it: the leave-one-out likelihood grows without bound as h goes to 0."
-MIDDLE, NORMAL_MIDDLE = (
-    0.05,
-    3.29,
-)  # left out at either end, and the rest of a normal distribution in standard deviations
+# What is left out at either end, and the rest of a normal distribution in standard deviations.
+MIDDLE, NORMAL_MIDDLE = 0.05, 3.29
 # So many times what that middle of at least so many rows would have: a bandwidth that a few rows far out decide.
 FAR, FEWEST_TOLD = 5.0, 20
 STEEP = 1e-3  # slope per row of a search that did not end near a maximum
