@@ -34,7 +34,7 @@ for place, estimate in enumerate(told.values()):
 ax.axvline(0.0, color="0.5", linestyle=":")
 ax.axvline(ceiling, color="C1", linestyle="--", label=f"entropy of the labels, {ceiling:.2f}")
 ax.set(yticks=range(len(told)), yticklabels=told, xlabel="mutual information with the cultivar, nats")
-ax.legend(frameon=False, loc="center right")
+figure.legend(frameon=False, loc="outside upper right")
 plt.show()
 
 # %%
