@@ -16,18 +16,20 @@ columns the first alone lacks an eighth of the divergence.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import entr, logit
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray, Sample
 from fastkl.divergence.assisted.default_estimate import has_atoms
-from fastkl.divergence.assisted.ratio_regression import with_constant
+from fastkl.divergence.assisted.ratio_regression import clipped, with_constant
 from fastkl.divergence.assisted.ratio_routes import Mixtures
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.renyi_samples import stacking
-from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, in_order_of_values, rows_at, rows_at_random
-from fastkl.divergence.assisted.working_laws import normal_pair
+from fastkl.divergence.assisted.two_samples import FOLDS, Both, TwoSamples, in_order_of_values, rows_at, rows_at_random
+from fastkl.divergence.assisted.working_laws import WorkingPair, normal_pair
 from fastkl.divergence.nearest.edges import ends
 from fastkl.divergence.nearest.neighbors import SamplePair
 
@@ -66,7 +68,7 @@ def _log_ratios(samples: TwoSamples) -> tuple[list[FloatArray], list[FloatArray]
     """log p/q at the rows that are learnt from in several ways, by fits without them and by fits on all of them."""
     spaces, masses = samples.spaces.values(), samples.masses_where()
     held_out = list(samples.normal_ratios.values())
-    in_sample = [samples.in_sample(both, normal_pair(*both, masses)) for both in spaces]
+    in_sample = [_in_sample(both, normal_pair(*both, masses)) for both in spaces]
     regression = RegressionRoute(samples, by_ends=False)
     held_out.append(regression.log_ratio)
     in_sample.append(regression.in_sample)
@@ -74,9 +76,14 @@ def _log_ratios(samples: TwoSamples) -> tuple[list[FloatArray], list[FloatArray]
         mixtures = Mixtures.of(samples)
         if mixtures is not None:
             held_out.append(mixtures.log_ratio)
-            in_sample.append(samples.in_sample(samples.spaces["scaled"], mixtures.working))
+            in_sample.append(_in_sample(samples.spaces["scaled"], mixtures.working))
     beyond = _beyond_ends(samples)  # of the rows that set the ends none is
     return held_out + beyond, in_sample + beyond
+
+
+def _in_sample(both: Both, working: WorkingPair[Any]) -> FloatArray:
+    """log p/q at the rows of both by working distributions of all of them."""
+    return clipped(working.log_ratio(np.concatenate(both)))
 
 
 def _loss(samples: TwoSamples, log_ratio: FloatArray, share: float) -> tuple[float, float]:

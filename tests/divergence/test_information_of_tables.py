@@ -99,6 +99,17 @@ def test_weights_of_whole_rows_count_them():
     assert float(weighted) == pytest.approx(float(plain), abs=0.3 * plain.standard_error)
 
 
+def test_numbers_that_are_equal_among_rows_of_a_label():
+    """Zero wherever the label is x: these rows tell nothing, and the others what their numbers tell."""
+    rng = np.random.default_rng(5)
+    a, c = _left(rng, 900)
+    a, u = np.where(c == 0, 0.0, a), a + rng.normal(size=900)
+    x, others = pd.DataFrame({"a": a, "c": NAMES[c]}), c != 0
+    found, alone = mutual_information(x, u), mutual_information(x[others], u[others])
+    assert abs(found - np.mean(others) * alone) < 1.5 * found.standard_error
+    assert abs(found - 0.5 * 0.5 * np.log(2.0)) < 3.0 * found.standard_error
+
+
 def test_rare_labels_are_said():
     rng = np.random.default_rng(4)
     labels = np.where(np.arange(400) < 300, "often", [f"once {i}" for i in range(400)])
@@ -121,10 +132,29 @@ def test_rare_labels_are_said():
             ColumnTypeError,
             r"1\.0 in row 0, column 0 \('a'\), among labels",
         ),
+        (
+            {"l": ["u", "v"] * 30, "a": range(60)},
+            DegenerateDataError,
+            "Among rows with [uv]: .* function of those of others",
+        ),
+        (
+            {"l": ["u", "v"] * 30, "k": 2**60 + np.arange(60)},
+            ValueError,
+            r"in row 1, column 1 \('k'\), .* beyond 2\*\*53",
+        ),
         ({"a": [np.nan] + [1.0] * 59, "l": ["u", "v"] * 30}, ValueError, r"nan in row 0, column 0 \('a'\)"),
     ],
-    ids=["rare", "dates", "texts", "missing"],
+    ids=["rare", "dates", "texts", "function", "merged", "missing"],
 )
 def test_bad_input(x, error, words):
+    y = np.arange(60.0) ** 2 if "function" in words else np.random.default_rng(0).normal(size=60)
     with pytest.raises(error, match=words):
-        mutual_information(pd.DataFrame(x), np.random.default_rng(0).normal(size=60))
+        mutual_information(pd.DataFrame(x), y)
+
+
+def test_labels_that_are_objects():
+    a, c, y, _ = _number(np.random.default_rng(6), 200)
+    table = pd.DataFrame({"a": a, "c": NAMES[c]})
+    expected = float(mutual_information(table, y))
+    assert float(mutual_information(table.astype({"c": object}), y)) == expected
+    assert float(mutual_information(table.to_numpy(), y)) == expected

@@ -253,10 +253,6 @@ class TwoSamples:
             log_ratio[~learnt] = found.log_ratio(rows[~learnt])
         return clipped(log_ratio)
 
-    def in_sample(self, both: Both, working: WorkingPair[Any]) -> FloatArray:
-        """log p/q at the rows that are learnt from by working distributions of all of them."""
-        return clipped(working.log_ratio(np.concatenate(both)))
-
     def loss(self, log_ratio: FloatArray) -> float:
         """Mean log-loss with equal weights of both samples; log 2 where the ratios say nothing."""
         of_p, of_q = np.logaddexp(0.0, -log_ratio[: self.n]), np.logaddexp(0.0, log_ratio[self.n :])

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core.distinct import coded
-from fastkl.divergence.arguments import FloatArray, as_matrix
+from fastkl.divergence.arguments import FloatArray, as_matrix, refuse_merged
 from fastkl.divergence.estimate import Estimate, doubted
 from fastkl.divergence.labelled.information import FEWEST, Labels, between_labels, numbers_and_labels
 from fastkl.divergence.labelled.mixed_rows import has_labels, refuse_both_in_one
@@ -28,6 +28,7 @@ from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import as_rows, columns_without_text
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.reading import look
+from fastkl.rows.tables import column_names
 
 # Fewer rows than this are none to speak of, and among so few with equal labels nothing is looked at.
 _LEAST, _FEWEST_EQUAL = 10, 30
@@ -56,16 +57,19 @@ class Kinds(NamedTuple):
 
     @classmethod
     def of(cls, data: Any, name: str) -> Kinds:
-        """Those of an argument."""
-        if not has_labels(look(data, name)):
+        """Those of an argument; ValueError for integers that are one number as float64."""
+        seen = look(data, name)
+        if not has_labels(seen):
             return cls(as_matrix(data, name), None)
-        refuse_both_in_one(look(data, name), name)
+        refuse_both_in_one(seen, name)
         rows = as_rows(data, name)
         of_numbers = columns_without_text(rows)
         if not of_numbers:
             return cls(None, rows)
-        numbers = rows[:, of_numbers].astype(np.float64)
-        return cls(numbers, np.delete(rows, of_numbers, axis=1))
+        among_all = np.zeros_like(rows, dtype=object)  # so that an error has the place of a column
+        among_all[:, of_numbers] = rows[:, of_numbers]
+        refuse_merged(among_all, name, column_names(data))
+        return cls(rows[:, of_numbers].astype(np.float64), np.delete(rows, of_numbers, axis=1))
 
     @property
     def n_rows(self) -> int:
@@ -157,10 +161,15 @@ class _Among(NamedTuple):
         return numbers_and_labels(numbers, labels, self.masses[rows], self.options, self.n_jobs)
 
     def numbers(self, rows: NDArray[np.intp]) -> Estimate:
-        """Of numbers and numbers."""
+        """Of numbers and numbers, of which those that are equal in all of the rows tell nothing."""
         assert self.x.numbers is not None
         assert self.y.numbers is not None
-        return self.of_numbers(self.x.numbers[rows], self.y.numbers[rows], self.masses[rows] if self.weighted else None)
+        varying = [
+            of_side[:, np.ptp(of_side, axis=0) > 0.0] for of_side in (self.x.numbers[rows], self.y.numbers[rows])
+        ]
+        if not (varying[0].size and varying[1].size):
+            return Estimate(0.0, 0.0, len(rows), "by labels", {"reasons": []})
+        return self.of_numbers(varying[0], varying[1], self.masses[rows] if self.weighted else None)
 
 
 class _Term(NamedTuple):
@@ -204,7 +213,12 @@ def _given(labels: NDArray[Any] | None, masses: FloatArray, of_rows: Callable[[N
             f"None of {len(names)} labels is in {_FEWEST_EQUAL} rows or more of {len(codes)}: among rows with equal labels "
             "nothing can be told of numbers. Merge labels, or leave them out."
         )
-    parts = [of_rows(np.flatnonzero(codes == label)) for label in frequent]
+    said, parts = [", ".join(map(str, names[label])) for label in frequent], []
+    for label, equal in zip(frequent, said, strict=True):
+        try:
+            parts.append(of_rows(np.flatnonzero(codes == label)))
+        except DegenerateDataError as error:
+            raise DegenerateDataError(f"Among rows with {equal}: {error}") from error
     values, errors = np.array([(float(one), one.standard_error) for one in parts]).T
     known = float(share[frequent].sum())
     part = share[frequent] / known
@@ -216,8 +230,7 @@ def _given(labels: NDArray[Any] | None, masses: FloatArray, of_rows: Callable[[N
     in_doubt = [i for i, one in enumerate(parts) if one.reasons]
     if part[in_doubt].sum() > _SAID:
         worst = max(in_doubt, key=lambda i: part[i])
-        equal = ", ".join(map(str, names[frequent[worst]]))
-        reasons.append(f"Among rows with {equal}: {parts[worst].reasons[0]}")
+        reasons.append(f"Among rows with {said[worst]}: {parts[worst].reasons[0]}")
     if known < 1.0 - _SAID:
         reasons.append(
             f"{1.0 - known:.0%} of the rows have labels that fewer than {_FEWEST_EQUAL} rows have, and are taken to be like the "
