@@ -1,6 +1,7 @@
 """Bandwidths against direct sums, published values and laws of scale; what has none."""
 
 import csv
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,29 @@ def test_a_rounded_column():
     np.testing.assert_array_equal(model.bandwidth_, KernelDensityMLE("silverman").fit(X).bandwidth_)
     assert not model.converged_
     assert model.loo_log_likelihood_ == pytest.approx(model.leave_one_out().sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("bandwidth", ["likelihood", "likelihood_matrix"])
+@pytest.mark.parametrize("others", [0, 1])
+def test_one_value_that_many_rows_share_is_said(bandwidth, others):
+    """Amounts of which half are 0; without these nothing is said."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack(
+        [np.where(np.arange(1000) < 500, 0.0, rng.exponential(size=1000)), rng.normal(size=(1000, others))]
+    )
+    with pytest.warns(
+        RepeatedValuesWarning, match="Column 0 has the value 0 in 500 of 1,000 rows, and others hardly repeat"
+    ):
+        KernelDensityMLE(bandwidth).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RepeatedValuesWarning)
+        KernelDensityMLE(bandwidth).fit(X[500:])
+
+
+@pytest.mark.filterwarnings("error::fastkl.RepeatedValuesWarning")
+@pytest.mark.parametrize("digits", [1, 2])
+def test_values_rounded_to_many_steps_are_not(digits):
+    KernelDensityMLE().fit(np.random.default_rng(1).normal(10.0, 3.0, size=(1000, 1)).round(digits))
 
 
 @pytest.mark.parametrize(

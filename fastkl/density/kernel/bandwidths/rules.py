@@ -27,6 +27,7 @@ from fastkl.density.kernel.columns.discrete import DiscreteKernel
 from fastkl.density.kernel.columns.ends import Mirrors
 from fastkl.density.kernel.sums.kernels import KERNELS
 from fastkl.density.kernel.sums.units import median_of
+from fastkl.divergence.nearest.atoms import beside_others
 from fastkl.exceptions import DegenerateDataError, RepeatedValuesWarning
 
 T = TypeVar("T")
@@ -305,7 +306,24 @@ def unspoilt(
     if reason:
         warn(f"{reason} Silverman's rule is taken instead{where}. {WAY_OUT}", RepeatedValuesWarning)
         return None
+    if len(values) < len(points) or points.shape[1] > 1:
+        _warn_of_atoms(points, rows, range(points.shape[1]) if columns is None else columns)
     return found
+
+
+def _warn_of_atoms(points: Floats, rows: Rows, columns: Sequence[int]) -> None:
+    """A warning for a column that has one value often: kernels that lie on each other are the likelier the narrower they are."""
+    for j in columns:
+        _, first, counts = np.unique(points[:, j], return_index=True, return_counts=True)
+        atoms = beside_others(counts)
+        if atoms.any():
+            at = int(np.argmax(np.where(atoms, counts, 0)))
+            warn(
+                f"{rows.column(j).capitalize()} has the value {float(rows.X[first[at], j]):.6g} in {counts[at]:,} of "
+                f"{len(points):,} rows, and others hardly repeat: no density describes both, and this one is there as high as "
+                "its bandwidth is narrow. Leave these rows out, and model whether a row has the value by a column of its own.",
+                RepeatedValuesWarning,
+            )
 
 
 def collapse(bandwidth: Floats, points: Floats, rows: Rows, columns: Sequence[int] | None = None) -> str:
