@@ -49,7 +49,8 @@ def population_stability_index(
     bins : "auto", int, array_like of cut points, or "categories", default="auto"
         ``"auto"``: 10 for numbers, each value its own bin for labels. A whole number: so many bins with equal shares of the
         reference, from its weighted quantiles (fewer where these coincide). Cut points: bins between them and two beyond the
-        outer ones; a value that is one belongs to the bin below it. ``"categories"``: each value its own bin.
+        outer ones, which -inf and inf may stand for; a value that is one belongs to the bin below it. The edges of a histogram
+        are cut points without the first and the last. ``"categories"``: each value its own bin.
     unseen : {"inf", "smooth", "raise"}, default="inf"
         What a bin does that is empty in one sample and not in the other: ``"inf"``: the index is infinite; ``"smooth"``: 1/2 is
         added to the counts of every bin in both samples, always; ``"raise"``: an error that names the bins. Bins that are empty
@@ -103,14 +104,21 @@ def population_stability_index(
         order = np.array(sorted(order, key=lambda i: pair.symbols[i]), dtype=np.intp)
     pair = pair._replace(symbols=[pair.symbols[i] for i in order], x=pair.x[order], y=pair.y[order])
     labels = pair.symbols if edges is None else [_interval(edges, int(b)) for b in pair.symbols]
-    empty = [str(label) for label, x, y in zip(labels, pair.x, pair.y, strict=True) if not (x and y)]
+    one_sided = [i for i, (x, y) in enumerate(zip(pair.x, pair.y, strict=True)) if not (x and y)]
+    empty = _empty([str(labels[i]) for i in one_sided]) if one_sided else ""
+    if edges is not None and np.ndim(bins) and not {0, len(edges)}.isdisjoint(int(pair.symbols[i]) for i in one_sided):
+        empty += (
+            " If bins are the edges of a histogram, leave the first and the last out: the outer bins hold all beyond."
+        )
     if empty and unseen == "raise":
-        raise SupportError(f"{_empty(empty)} Take fewer bins, or another value of unseen.")
+        raise SupportError(f"{empty} Take fewer bins, or another value of unseen.")
+    if empty and unseen == "inf":
+        empty += " The index is infinite; fewer bins or unseen='smooth' make it a number."
     more = 0.5 if unseen == "smooth" else 0.0
     shares = np.array([(side + more) / (side.sum() + more * len(side)) for side in (pair.x, pair.y)])
     e, a = map(Probabilities, shares)
     value = float(jeffreys_of(e, a))
-    reasons = [_empty(empty)] if empty else []
+    reasons = [empty] if empty else []
     with np.errstate(invalid="ignore"):
         contributions = np.where(shares[0] == shares[1], 0.0, (a.p - e.p) * (a.log_p - e.log_p))
     expected = (len(order) - 1.0) * (1.0 / pair.n + 1.0 / pair.m)
@@ -161,6 +169,8 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
         edges = np.unique(_quantiles(first[:, 0].astype(np.float64), counted, np.arange(1, number) / number))
     else:
         edges = np.asarray(bins, dtype=np.float64)
+        if edges.ndim == 1:
+            edges = edges[np.sum(edges[:1] == -np.inf) : len(edges) - np.sum(edges[-1:] == np.inf)]
         if edges.ndim != 1 or not len(edges) or not np.isfinite(edges).all() or (np.diff(edges) <= 0.0).any():
             raise ValueError(f"bins holds cut points in rising order, finite numbers; found {bins!r}.")
     return np.searchsorted(edges, first[:, 0]), np.searchsorted(edges, second[:, 0]), edges

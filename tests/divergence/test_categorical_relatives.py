@@ -247,6 +247,24 @@ def test_empty_bins_by_policy():
         population_stability_index(reference, current, unseen="raise")
 
 
+def test_ends_that_are_infinite_are_no_cut_points_and_edges_of_a_histogram_are_told():
+    rng = np.random.default_rng(0)
+    reference, current = rng.normal(size=1000), rng.normal(0.1, 1.0, size=1000)
+    cuts = [-1.0, 0.0, 1.0]
+    ends = population_stability_index(reference, current, bins=[-np.inf, *cuts, np.inf])
+    assert ends == population_stability_index(reference, current, bins=cuts)
+    edges = np.quantile(
+        reference, np.linspace(0.0, 1.0, 11)
+    )  # nothing of the current sample is at most the least value
+    found = population_stability_index(reference, np.clip(current, -2.0, 2.0), bins=edges)
+    assert found == math.inf
+    assert "If bins are the edges of a histogram, leave the first and the last out" in found.reasons[0]
+    assert "unseen='smooth' make it a number" in found.reasons[0]
+    assert population_stability_index(reference, np.clip(current, -2.0, 2.0), bins=edges[1:-1]) < 0.1
+    with pytest.raises(ValueError, match="rising order"):
+        population_stability_index(reference, current, bins=[-np.inf, np.inf])
+
+
 def test_index_of_equal_distributions_is_about_what_is_expected():
     rng = np.random.default_rng(3)
     found = [population_stability_index(rng.normal(size=800), rng.normal(size=900)) for _ in range(300)]
