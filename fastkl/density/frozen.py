@@ -14,6 +14,7 @@ import scipy.stats
 
 from fastkl import families
 from fastkl._core.array_types import Params
+from fastkl.exceptions import UnknownFamilyError
 from fastkl.families.base import Family
 
 # What scipy's distributions of the new kind call the parameters of those of the old one.
@@ -59,12 +60,13 @@ def is_frozen(thing: Any) -> bool:
 
 
 def family_of(thing: Any) -> type[Family]:
-    """The family of one of scipy's distributions; ValueError where there is none."""
+    """The family of one of scipy's distributions; UnknownFamilyError where there is none."""
     name = scipy_name(thing)
     found = next((cls for cls in map(families.by_name, families.names()) if name and cls.scipy_name == name), None)
     if found is None:
         known = sorted(cls.scipy_name for cls in map(families.by_name, families.names()) if cls.scipy_name)
-        raise ValueError(f"No family is scipy's {name or thing!r}. Known are scipy's {', '.join(known)}.")
+        near = families.hint(name) if name else ""
+        raise UnknownFamilyError(f"No family is scipy's {name or thing!r}.{near} Known are scipy's {', '.join(known)}.")
     return found
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from fastkl.exceptions import UnknownFamilyError
 from fastkl.families.base import Family
-from fastkl.families.synonyms import NEAREST, plain
+from fastkl.families.synonyms import MORE, NEAREST, plain
 
 # How alike a name has to be to be asked about (a share of common letters, from 0 to 1); "bogus" is .6 of "gauss".
 _ALIKE = 0.65
@@ -81,7 +81,7 @@ def by_name(name: str) -> type[Family]:
     found = _registry().get(name) or _aliases().get(plain(str(name)))
     if found is None:
         raise UnknownFamilyError(
-            f"There is no family named {name!r}.{_hint(plain(str(name)))} The families are: {', '.join(names())}."
+            f"There is no family named {name!r}.{hint(plain(str(name)))} The families are: {', '.join(names())}."
         )
     return found
 
@@ -103,22 +103,28 @@ def _aliases() -> dict[str, type[Family]]:
     return found
 
 
-def _hint(name: str) -> str:
-    """The families nearest in meaning, else in spelling."""
-    if name in NEAREST:
-        return f" The nearest {'is' if len(NEAREST[name]) == 1 else 'are'} {' and '.join(map(repr, NEAREST[name]))}."
-    near = difflib.get_close_matches(name, [*_aliases(), *NEAREST], n=3, cutoff=_ALIKE)
-    meant = dict.fromkeys(other for close in near for other in NEAREST.get(close, (close,)))
+def hint(name: str) -> str:
+    """Sentences, after a space, about a name of no family: what it is here, or the families nearest in meaning or spelling."""
+    near, more = NEAREST.get(name, ()), MORE.get(name, "")
+    if near:
+        return f" The nearest {'is' if len(near) == 1 else 'are'} {' and '.join(map(repr, near))}.{more}"
+    if more:
+        return more
+    alike = difflib.get_close_matches(name, [*_aliases(), *NEAREST], n=3, cutoff=_ALIKE)
+    meant = dict.fromkeys(other for close in alike for other in NEAREST.get(close, (close,)))
     families = dict.fromkeys(_aliases()[other].name for other in meant)
     return f" Did you mean {' or '.join(map(repr, families))}?" if families else ""
 
 
 def __getattr__(attribute: str) -> Any:
+    here = ""
     if not attribute.startswith("_"):
         for family in _registry().values():
             if family.__name__ == attribute:
                 return family
-    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+        meant = _aliases().get(plain(attribute))
+        here = f". Here it is {meant.__name__}." if meant else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}{here}")
 
 
 def __dir__() -> list[str]:

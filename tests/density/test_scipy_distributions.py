@@ -6,7 +6,7 @@ import scipy.stats
 from sklearn.base import clone
 
 import fastkl
-from fastkl import DensityMLE
+from fastkl import DensityMLE, UnknownFamilyError
 
 RNG = np.random.default_rng(5)
 ROWS = RNG.gamma(3.0, size=(400, 2)) + 0.1
@@ -37,8 +37,12 @@ def test_from_scipy():
         DensityMLE.from_scipy(scipy.stats.gamma(2.0, loc=1.0))
     with pytest.raises(ValueError, match="different families, normal, gamma"):
         DensityMLE.from_scipy([scipy.stats.norm(), scipy.stats.gamma(2.0)])
-    with pytest.raises(ValueError, match="No family is scipy's 'argus'"):
+    with pytest.raises(UnknownFamilyError, match=r"No family is scipy's 'argus'\. Known are"):
         DensityMLE.from_scipy(scipy.stats.argus(1.0))
+    with pytest.raises(
+        UnknownFamilyError, match="scipy's 'chi2'. The nearest is 'gamma'. It is 'gamma' with shape df / 2"
+    ):
+        DensityMLE.from_scipy(scipy.stats.chi2(3.0))
     with pytest.raises(TypeError, match=r"Give it its parameters first"):
         DensityMLE.from_scipy(scipy.stats.gamma)
     with pytest.raises(TypeError, match="frozen distributions of scipy.stats"):

@@ -1,10 +1,11 @@
 """Families by the names that people know them by, and messages for names that are none."""
 
+import numpy as np
 import pytest
 import scipy.stats
 
 from fastkl import DensityMLE, UnknownFamilyError, families
-from fastkl.families.synonyms import NEAREST, plain
+from fastkl.families.synonyms import MORE, NEAREST, plain
 from tests.families.discovered import CLASSES
 
 EVERYDAY = {
@@ -64,6 +65,42 @@ def test_distributions_that_are_no_family_name_the_nearest():
             UnknownFamilyError, match=f"There is no family named '{name}'. The nearest (is|are) '{near[0]}'"
         ):
             families.by_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gmm", r"'gmm'\. Mixtures are fastkl.MixtureMLE\(n_components\)"),
+        ("gaussian_kde", r"Kernel densities are fastkl.KernelDensityMLE\(\)"),
+        ("binom", r"'multinomial'\. Counts k of n trials are rows of two columns"),
+        ("chi2", r"It is 'gamma' with shape df / 2 and scale 2\."),
+        ("weibull_max", r"It is 'weibull' of -x\."),
+        ("truncnorm", r"score_samples\(X\) - log_sf\(\[\[c\]\]\)"),
+    ],
+)
+def test_what_is_no_family_is_told_in_a_sentence(name, meant):
+    with pytest.raises(UnknownFamilyError, match=f"There is no family named .*{meant}"):
+        families.by_name(name)
+    assert all(plain(known) == known for known in MORE)
+
+
+def test_what_the_sentences_say_is_so():
+    """Chi-squared as gamma, the largest of Weibull as Weibull of -x, binomial trials in two columns, against scipy."""
+    x = np.array([[0.3], [2.0], [9.0]])
+    chi2 = DensityMLE.from_parameters("gamma", shape=2.5, scale=2.0)
+    np.testing.assert_allclose(chi2.score_samples(x), scipy.stats.chi2(5.0).logpdf(x[:, 0]), rtol=1e-13)
+    weibull = DensityMLE.from_parameters("weibull", shape=1.7, scale=1.0)
+    np.testing.assert_allclose(weibull.score_samples(x), scipy.stats.weibull_max(1.7).logpdf(-x[:, 0]), rtol=1e-13)
+    trials = DensityMLE.from_parameters("multinomial", probabilities=[0.3, 0.7], n_trials=10)
+    k = np.arange(11)
+    rows = np.column_stack([k, 10 - k])
+    np.testing.assert_allclose(trials.score_samples(rows), scipy.stats.binom(10, 0.3).logpmf(k), rtol=1e-12)
+
+
+def test_a_class_spelled_as_elsewhere():
+    with pytest.raises(AttributeError, match="no attribute 'LogNormal'. Here it is Lognormal."):
+        families.LogNormal  # noqa: B018
+    assert not hasattr(families, "Qqqq")
 
 
 @pytest.mark.parametrize(
