@@ -100,6 +100,14 @@ _PARAMETERS = {
     "mu": ("loc", "mean", "meanlog", "rate", "direction"),
     "mean": ("loc", "rate", "meanlog"),
     "location": ("loc",),
+    "loc": ("low",),
+    "floc": ("loc", "low"),
+    "fscale": ("scale",),
+    "fa": ("shape", "a"),
+    "fb": ("shape", "b"),
+    "fc": ("shape",),
+    "fs": ("sdlog",),
+    "fdf": ("df",),
     "sigma": ("scale", "sdlog", "covariance"),
     "std": ("scale", "sdlog"),
     "sd": ("scale", "sdlog"),
@@ -134,8 +142,20 @@ _PARAMETERS = {
     "min": ("low",),
     "max": ("high",),
 }
-_RATES = ("rate", "lam", "lambda_", "lmbda", "beta")
-_SQUARES = ("variance", "var", "sigma2")
+# What else they say: names, parameters that a family has for this to hold, those that it has not, and the sentence.
+_LOCATIONS, _SQUARES = ("loc", "floc", "location"), ("variance", "var", "sigma2")
+_FORMULAS: tuple[tuple[tuple[str, ...], set[str], set[str], str], ...] = (
+    (("rate", "lam", "lambda_", "lmbda", "beta"), {"scale"}, {"loc"}, "scale is 1 / {name}"),
+    (_SQUARES, {"scale", "loc"}, set(), "scale is a standard deviation, sqrt({name})"),
+    (_SQUARES, {"scale"}, set(), "scale is no {name}"),
+    (("alpha",), {"size", "mean"}, set(), "size is 1 / {name}"),
+    (("p", "prob"), {"size", "mean"}, set(), "mean is size * (1 - {name}) / {name}"),
+    (("scale", "fscale"), {"meanlog"}, set(), "meanlog is log({name})"),
+    (("scale", "fscale"), {"low", "high"}, set(), "high is low + {name}"),
+    (("scale", "fscale"), {"a", "b"}, set(), "divide the rows by {name}"),
+    (_LOCATIONS, {"mean", "covariance"}, set(), "{name} is mean"),
+    (_LOCATIONS, set(), set(), "subtract {name} from the rows"),
+)
 
 
 def plain(name: str) -> str:
@@ -154,7 +174,7 @@ def unknown_parameters(
 
 def called_here(names: Iterable[str], own: Iterable[str], scipys: Mapping[str, str]) -> str:
     """``"mu is loc"``: what unknown names of parameters are among a family's own; empty where nothing is known."""
-    known, said = list(own), []
+    known, said = set(own), []
     for name in names:
         if name in scipys and scipys[name] != name:
             said.append(f"{name} is {scipys[name]}")
@@ -162,8 +182,9 @@ def called_here(names: Iterable[str], own: Iterable[str], scipys: Mapping[str, s
         found = next((other for other in _PARAMETERS.get(name, ()) if other in known), None)
         if found is not None:
             said.append(f"{name} is {found}")
-        elif name in _RATES and "scale" in known and "loc" not in known:
-            said.append(f"scale is 1 / {name}")
-        elif name in _SQUARES and "scale" in known:
-            said.append(f"scale is a standard deviation, sqrt({name})" if "loc" in known else f"scale is no {name}")
+            continue
+        for others, has, lacks, sentence in _FORMULAS:
+            if name in others and has <= known and not lacks & known:
+                said.append(sentence.format(name=name))
+                break
     return ", ".join(said)

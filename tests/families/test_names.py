@@ -132,7 +132,21 @@ def test_nothing_near():
         ("gamma", {"alpha": 2.0, "beta": 1.0}, "alpha is shape, scale is 1 / beta"),
         ("gamma", {"a": 2.0, "scale": 1.0}, "a is shape"),
         ("lognormal", {"s": 2.0, "mu": 0.0}, "s is sdlog, mu is meanlog"),
-        ("negative_binomial", {"n": 3.0, "p": 0.5}, "n is size"),
+        ("negative_binomial", {"n": 3.0, "p": 0.5}, r"n is size, mean is size \* \(1 - p\) / p\. It takes"),
+        ("negative_binomial", {"alpha": 0.5, "mean": 2.0}, "size is 1 / alpha"),
+        ("lognormal", {"s": 0.5, "scale": 2.0}, r"s is sdlog, meanlog is log\(scale\)"),
+        (
+            "beta",
+            {"a": 1.0, "b": 2.0, "loc": 5.0, "scale": 10.0},
+            "subtract loc from the rows, divide the rows by scale",
+        ),
+        ("gamma", {"a": 1.0, "floc": 0.0, "scale": 1.0}, "a is shape, subtract floc from the rows"),
+        ("uniform", {"loc": 1.0, "scale": 2.0}, "loc is low, high is low . scale"),
+        (
+            "multivariate_normal",
+            {"loc": [0.0], "covariance_matrix": [[1.0]]},
+            "loc is mean, covariance_matrix is covariance",
+        ),
         (
             "multivariate_normal",
             {"mean": [0.0], "cov": [[1.0]]},
