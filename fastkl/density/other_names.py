@@ -13,6 +13,7 @@ _NAMES = {
     "score_samples(X)": ["logpdf", "logpmf", "log_pdf", "log_pmf", "log_prob", "log_probability", "log_density"],
     "log_cdf(X)": ["logcdf"],
     "log_sf(X)": ["logsf"],
+    "numpy.diff(density.cdf([[a], [b]]), axis=0)": ["integrate_box_1d"],
     "sf(X)": ["survival", "survival_function", "ccdf"],
     "numpy.exp(density.score_samples(X) - density.log_sf(X).ravel())": ["hazard"],
     "quantile(q)": ["ppf", "icdf", "percentile", "quantiles", "inverse_cdf"],
@@ -27,6 +28,9 @@ _NAMES = {
     "bootstrap(X)": ["bootdist", "boot"],
     "confidence_intervals(method='profile', X=X)": ["profile", "profile_likelihood"],
     "covariance()": ["cov"],
+    "aic(X)": ["aic_", "AIC"],
+    "bic(X)": ["bic_", "BIC"],
+    "score(X)": ["lower_bound_"],
     "log_likelihood_ of the fit, log_likelihood(X) of other rows": [
         "llf",
         "loglik",
@@ -74,5 +78,7 @@ def _parameter(members: dict[str, Any], name: str) -> str | None:
     if name.startswith("_") or not name.endswith("_") or not isinstance(parameters, dict):
         return None
     stem = name[:-1]
+    if stem.startswith("precision") and "covariance" in parameters:
+        return "numpy.linalg.inv(density.params_['covariance'])"
     found = [key for key in (stem, stem.removesuffix("s"), f"{stem}s") if key in parameters]
     return f"params_[{found[0]!r}]" if found else None

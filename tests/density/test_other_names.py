@@ -38,7 +38,17 @@ def test_every_name_that_is_given_exists(name):
         assert hasattr(fastkl, called)
     if "fastkl" not in here and "of other rows" not in here:
         expression = here if here.startswith("numpy") else f"density.{here}"
-        known = {"density": density, "numpy": np, "X": X, "q": 0.5, "n": 2, "level": 0.9, "period": 100}
+        known = {
+            "density": density,
+            "numpy": np,
+            "X": X,
+            "q": 0.5,
+            "n": 2,
+            "level": 0.9,
+            "period": 100,
+            "a": 0.2,
+            "b": 1.3,
+        }
         assert eval(expression, known) is not None
     assert not hasattr(density, name)
 
@@ -47,6 +57,7 @@ def test_what_is_named_is_what_scipy_has():
     density = DensityMLE("weibull").fit(X)
     law = weibull_min(density.params_["shape"][0], scale=density.params_["scale"][0])
     assert np.exp(density.score_samples(X)) == pytest.approx(law.pdf(X[:, 0]), rel=1e-10)
+    assert np.diff(density.cdf([[0.2], [1.3]]), axis=0).item() == pytest.approx(law.cdf(1.3) - law.cdf(0.2), rel=1e-10)
     hazard = np.exp(density.score_samples(X) - density.log_sf(X).ravel())
     assert hazard == pytest.approx(law.pdf(X[:, 0]) / law.sf(X[:, 0]), rel=1e-10)
     assert density.variance() ** 0.5 == pytest.approx([law.std()], rel=1e-10)
@@ -60,6 +71,7 @@ def test_what_is_named_is_what_scipy_has():
         (DensityMLE(), "means_", "params_['mean']"),
         (MixtureMLE(2, random_state=0), "covariances_", "params_['covariance']"),
         (MixtureMLE(2, random_state=0), "weights_", "params_['weights']"),
+        (MixtureMLE(2, random_state=0), "precisions_", "numpy.linalg.inv(density.params_['covariance'])"),
         (MixtureMLE(2, random_state=0), "log_prob", "score_samples(X)"),
         (KernelDensityMLE(), "evaluate", "score_samples(X)"),
         (ProductDensity([("a", DensityMLE("gamma"), [0])]), "rvs", "sample(n)"),

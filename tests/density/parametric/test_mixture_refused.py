@@ -22,7 +22,10 @@ LONDON = {"weights": [0.5, 0.5], "rate": [1.0, 3.0]}
         ({"n_components": 0}, "whole number of at least 1"),
         ({"n_components": 2.5}, "whole number of at least 1"),
         ({"n_components": 10**12}, "at most 100,000"),
-        ({"n_components": 3, "family": ["normal", "gamma"]}, "names 2 components, n_components is 3"),
+        (
+            {"n_components": 3, "family": ["normal", "gamma"]},
+            "names 2 components, n_components is 3: give MixtureMLE.2,",
+        ),
         ({"family": ["normal", "poisson"]}, "all continuous, all discrete"),
         ({"family": families.MultivariateNormal(shrinkage="oas")}, "not by shrinkage"),
         ({"family": "gama"}, "Did you mean 'gamma'"),

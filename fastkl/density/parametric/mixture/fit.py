@@ -49,7 +49,10 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
     elif isinstance(family, list | tuple):
         components = [resolve_product(one) if is_product(one) else resolve_family(one) for one in family]
         if len(components) != n_components:
-            raise ValueError(f"family names {len(components)} components, n_components is {n_components}.")
+            raise ValueError(
+                f"family names {len(components)} components, n_components is {n_components}: give MixtureMLE({len(components)}, "
+                "family=[...]), or a family for each component."
+            )
     else:
         components = [resolve_family(family)]  # which says what a family is
     tied = [isinstance(one, MultivariateNormal) and one.covariance_type == "tied" for one in components]
