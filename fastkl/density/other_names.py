@@ -79,6 +79,6 @@ def _parameter(members: dict[str, Any], name: str) -> str | None:
         return None
     stem = name[:-1]
     if stem.startswith("precision") and "covariance" in parameters:
-        return "numpy.linalg.inv(density.params_['covariance'])"
+        return "the inverse of params_['covariance']"
     found = [key for key in (stem, stem.removesuffix("s"), f"{stem}s") if key in parameters]
     return f"params_[{found[0]!r}]" if found else None
