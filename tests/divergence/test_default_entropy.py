@@ -223,3 +223,11 @@ def test_intervals_cover(name, n, d):
         low, high = e.confidence_interval()
         covered += low <= truth <= high or e.diagnostics["bias_suspected"]
     assert covered >= 87
+
+
+def test_an_entropy_of_amounts_with_zeros_says_what_to_do():
+    rng = np.random.default_rng(0)
+    amounts = np.r_[np.zeros(50), rng.exponential(size=950)]
+    with pytest.raises(DegenerateDataError, match="for an entropy leave out rows that share one value"):
+        entropy(amounts)
+    assert abs(entropy(amounts[50:]) - 1.0) < 0.15  # that of the exponential distribution
