@@ -36,6 +36,11 @@ def plural(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def capital(sentence: str) -> str:
+    """With a capital letter; ``str.capitalize`` takes those of column names away."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def did_you_mean(word: object, known: Iterable[str], cutoff: float = 0.6) -> str:
     """A sentence, after a space: what a word of other libraries is here, or the known word nearest in spelling; or nothing."""
     known = list(known)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastkl import families
 from fastkl._core.warned import warn
+from fastkl._core.wording import capital
 from fastkl.divergence.nearest.atoms import beside_others
 from fastkl.exceptions import RepeatedValuesWarning
 from fastkl.families.univariate import UnivariateFamily
@@ -83,7 +84,7 @@ def warn_of_atom(numbers: NDArray[np.float64], place: str, tried: Sequence[str])
         away = ends.size > 1 and np.min(np.abs(ends - known[at])) > np.ptp(ends)
         missing = " If it stands for a missing value, leave such rows out." if away else ""
         warn(
-            f"{place.capitalize()} has the value {known[at]:.6g} in {counts[at]:,} of {len(numbers):,} rows, and others hardly "
+            f"{capital(place)} has the value {known[at]:.6g} in {counts[at]:,} of {len(numbers):,} rows, and others hardly "
             "repeat: no density describes both, and those compared here spread it out. Model whether a row has it as a column "
             f"of its own, and the other rows by a family.{missing}",
             RepeatedValuesWarning,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
+from fastkl._core.wording import capital
 from fastkl.density.composed.product import ProductDensity
 from fastkl.divergence.labelled.table_columns import IDENTIFIER
 from fastkl.rows.columns import named, refuse_duplicates
@@ -102,7 +103,7 @@ def numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
     """Booleans, integers, floats, or objects; an error for what is missing or neither."""
     if column.dtype.kind in "cV":
         raise TypeError(
-            f"{place.capitalize()} holds {column.dtype}, neither numbers nor labels: convert it to one of these."
+            f"{capital(place)} holds {column.dtype}, neither numbers nor labels: convert it to one of these."
         )
     if column.dtype.kind == "O":
         gone = missing(column)

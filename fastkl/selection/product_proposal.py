@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from fastkl._core.warned import warn, warnings_kept
+from fastkl._core.warned import warnings_kept
+from fastkl._core.wording import capital
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import DegenerateDataError
+from fastkl.families.von_mises import warn_of_degrees
 from fastkl.rows.columns import as_list, column_numbers, named
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 from fastkl.selection.candidates import candidates, warn_of_atom
 from fastkl.selection.column_kinds import numbers_or_labels, table_columns
-
-_DEGREES = 360.0  # no angles beyond it are taken for degrees
 
 
 def make_product_density(
@@ -104,28 +104,18 @@ def make_product_density(
         place = named(j, names)
         values = numbers_or_labels(columns[j], place)
         if j in turning:
-            _warn_of_degrees(values[used], place)
+            warn_of_degrees(values[used], place)
         tried = ("von_mises",) if j in turning else _candidates(values[used], place)
         family = _best(tried, values, weights, criterion, place)
         groups.append((label, DensityMLE(family), [key]))
     return ProductDensity(groups)
 
 
-def _warn_of_degrees(values: NDArray[Any], place: str) -> None:
-    """Warn of angles over more than two turns that are not beyond 360."""
-    if values.dtype.kind in "iuf" and np.ptp(values) > 4.0 * np.pi and np.max(np.abs(values)) <= _DEGREES:
-        warn(
-            f"{place.capitalize()} goes from {values.min():.4g} to {values.max():.4g}, and angles are in radians: if these are "
-            "degrees, numpy.deg2rad makes radians of them.",
-            UserWarning,
-        )
-
-
 def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
     distinct = set(values.tolist()) if values.dtype.kind == "O" else np.unique(values)
     if len(distinct) < 2:
         raise DegenerateDataError(
-            f"{place.capitalize()} is constant: {values[0]!s} in every row. It says nothing, and no likelihood of a continuous "
+            f"{capital(place)} is constant: {values[0]!s} in every row. It says nothing, and no likelihood of a continuous "
             "family has a maximum on it; leave it out."
         )
     if values.dtype.kind == "O":

@@ -1,13 +1,30 @@
 """Words of messages."""
 
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 
-from fastkl._core.wording import did_you_mean, plural
+import fastkl
+from fastkl import KernelDensityMLE, RepeatedValuesWarning
+from fastkl._core.wording import capital, did_you_mean, plural
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (1200, "1,200 rows")])
 def test_plural(count, text):
     assert plural(count, "row") == text
+
+
+def test_names_of_columns_keep_their_capitals():
+    """str.capitalize() made 'income' of the column Income in seventeen messages."""
+    assert capital("column 0 ('Income')") == "Column 0 ('Income')"
+    table = pd.DataFrame({"Income": np.r_[np.zeros(100), np.random.default_rng(0).gamma(2.0, size=300)]})
+    for call in (KernelDensityMLE().fit, fastkl.rank_families):
+        with pytest.warns(RepeatedValuesWarning, match=r"Column 0 \('Income'\) has the value 0"):
+            call(table)
+    for path in Path(fastkl.__file__).parent.rglob("*.py"):
+        assert ".capitalize()" not in path.read_text(encoding="utf-8"), path
 
 
 def test_did_you_mean():

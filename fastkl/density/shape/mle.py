@@ -14,7 +14,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
 from fastkl._core.warned import warn
-from fastkl._core.wording import did_you_mean
+from fastkl._core.wording import capital, did_you_mean
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.chosen_table import as_chosen_table
@@ -345,7 +345,7 @@ def _distinct(rows: Rows, column: int) -> tuple[Floats, Floats]:
     values, at = np.unique(rows.X[:, column].astype(np.float64), return_inverse=True)
     shares = np.bincount(at.reshape(-1), weights=rows.weights, minlength=len(values)) / rows.total_weight
     if 0.5 * values[-1] - 0.5 * values[0] > 0.5 * LARGEST:
-        raise ValueError(f"{rows.column(column).capitalize()} spans more than the range of numbers; rescale it.")
+        raise ValueError(f"{capital(rows.column(column))} spans more than the range of numbers; rescale it.")
     return values, shares
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl._core.wording import plural
+from fastkl._core.wording import capital, plural
 from fastkl.divergence.arguments import refuse_merged
 from fastkl.divergence.matching import given_names, order_of_columns
 from fastkl.divergence.models.model import is_model
@@ -244,7 +244,7 @@ def _settled(column: _Column, table: str, name: Any, label: bool) -> _Side:
     kind = values.dtype.kind
     if kind == "m" and np.datetime_data(values.dtype)[0] in ("Y", "M", "generic"):
         raise ColumnTypeError(
-            f"{_in_words(name).capitalize()} of {table} holds {values.dtype}, spans of no fixed length. Convert it to days."
+            f"{capital(_in_words(name))} of {table} holds {values.dtype}, spans of no fixed length. Convert it to days."
         )
     if kind in "mM":
         values = values.astype(f"{'datetime' if kind == 'M' else 'timedelta'}64[us]")
@@ -287,7 +287,7 @@ def _have_zone(present: list[Any], types: set[type], column: _Column, table: str
     }
     if len(aware) > 1:
         raise ColumnTypeError(
-            f"{_in_words(name).capitalize()} of {table} holds dates with a time zone and dates without. Give all of them one."
+            f"{capital(_in_words(name))} of {table} holds dates with a time zone and dates without. Give all of them one."
         )
     return aware.pop() if aware else None
 

@@ -16,6 +16,7 @@ import numpy as np
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.wording import capital
 from fastkl.exceptions import SupportError
 from fastkl.families._mixture import IncompleteNormals, log_sum_exp, weighted_sum
 from fastkl.families.base import Family
@@ -281,7 +282,7 @@ def raise_outside(rows: Rows, evidence: Floats) -> None:
     row = int(np.argmax((evidence == -np.inf) & ~np.asarray(absent, dtype=bool)))
     values = ", ".join(map(str, rows.X[row][:5].tolist()))
     raise SupportError(
-        f"{rows.row(row).capitalize()} ({values}{', ...' if rows.n_columns > 5 else ''}) {where_outside(rows.X[row])}. Remove or "
+        f"{capital(rows.row(row))} ({values}{', ...' if rows.n_columns > 5 else ''}) {where_outside(rows.X[row])}. Remove or "
         "transform the row, or add a component whose support holds it."
     )
 

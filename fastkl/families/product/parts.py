@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.array_types import Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.wording import capital
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families.base import Family
 
@@ -82,7 +83,7 @@ def _as_numbers(X: NDArray[Any], rows: Rows, columns: Sequence[int]) -> NDArray[
                 float(X[i, j])
             except (TypeError, ValueError):
                 raise ValueError(
-                    f"{rows.place(i, columns[j]).capitalize()} holds {X[i, j]!r}, which is not a number. A group of labels has a "
+                    f"{capital(rows.place(i, columns[j]))} holds {X[i, j]!r}, which is not a number. A group of labels has a "
                     "categorical family."
                 ) from None
         raise

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.wording import capital
 from fastkl.exceptions import SupportError
 from fastkl.families.base import Family
 from fastkl.families.solvers.coordinates import Chart
@@ -87,7 +88,7 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
                 scores = derivative(partial(_log_density, family, block, chart), chart.to(params))
         without = np.flatnonzero(~np.isfinite(scores).all(axis=1))
         if len(without):
-            where = rows.row(start + int(without[0])).capitalize()
+            where = capital(rows.row(start + int(without[0])))
             raise SupportError(
                 f"{where} has density 0, or next to 0: its log-density has no finite derivatives. Leave the row out; it is none "
                 "that this distribution can have been fitted to."

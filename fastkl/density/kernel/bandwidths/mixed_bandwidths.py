@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fastkl._core.array_types import Floats
 from fastkl._core.iterations import report
 from fastkl._core.rows import Rows
+from fastkl._core.wording import capital
 from fastkl.density.kernel.bandwidths.leave_one_out import (
     ERROR,
     LARGEST_PART,
@@ -186,7 +187,7 @@ def _start(rows: Rows, inside: Floats, support: Support, kernel: str, mirrors: M
         if error.column is not None:
             raise DegenerateDataError(
                 str(error).replace(
-                    f"Column {error.column} ", f"{rows.column(support.continuous[error.column]).capitalize()} "
+                    f"Column {error.column} ", f"{capital(rows.column(support.continuous[error.column]))} "
                 )
             ) from None
         raise

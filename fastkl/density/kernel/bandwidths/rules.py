@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.warned import warn
-from fastkl._core.wording import did_you_mean
+from fastkl._core.wording import capital, did_you_mean
 from fastkl.density.kernel.bandwidths.leave_one_out import distinct, evaluated
 from fastkl.density.kernel.bandwidths.matrix_bandwidth import evaluated_matrix, most_likely_matrix, start_of
 from fastkl.density.kernel.bandwidths.several_maxima import maximise
@@ -319,7 +319,7 @@ def _warn_of_atoms(points: Floats, rows: Rows, columns: Sequence[int]) -> None:
         if atoms.any():
             at = int(np.argmax(np.where(atoms, counts, 0)))
             warn(
-                f"{rows.column(j).capitalize()} has the value {float(rows.X[first[at], j]):.6g} in {counts[at]:,} of "
+                f"{capital(rows.column(j))} has the value {float(rows.X[first[at], j]):.6g} in {counts[at]:,} of "
                 f"{len(points):,} rows, and others hardly repeat: no density describes both, and this one is there as high as "
                 "its bandwidth is narrow. Leave these rows out, and model whether a row has the value by a column of its own.",
                 RepeatedValuesWarning,
@@ -337,7 +337,7 @@ def collapse(bandwidth: Floats, points: Floats, rows: Rows, columns: Sequence[in
         if width < 0.1 * gap and len(values) < len(points):
             number = j if columns is None else columns[j]
             return (
-                f"{rows.column(number).capitalize()} has {len(values)} different values in {len(points)} rows, and its "
+                f"{capital(rows.column(number))} has {len(values)} different values in {len(points)} rows, and its "
                 f"bandwidth of maximum leave-one-out likelihood, {width:.3g}, lies far below their least difference, {gap:.3g}: "
                 "it would show the rounding of the values, not their distribution."
             )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
-from fastkl._core.wording import did_you_mean
+from fastkl._core.wording import capital, did_you_mean
 from fastkl.density.kernel.columns.discrete import DiscreteKernel
 from fastkl.exceptions import SupportError
 from fastkl.families.categorical import codes_of, unique_labels
@@ -180,7 +180,7 @@ def _refuse_without_order(rows: Rows, j: int) -> None:
         return
     row, value = found
     raise ValueError(
-        f"{rows.column(j).capitalize()} is 'ordered' and holds labels ({rows.row(row)}: {value!r}), which have no order of their "
+        f"{capital(rows.column(j))} is 'ordered' and holds labels ({rows.row(row)}: {value!r}), which have no order of their "
         "own. Say it, column_types={...: ('ordered', ['low', 'middle', 'high'])}, or pass an ordered categorical column of "
         "pandas."
     )

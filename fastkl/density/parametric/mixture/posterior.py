@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
+from fastkl._core.wording import capital
 from fastkl.density.chosen_table import ChosenTable, as_chosen_table
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.incomplete import ImputingMembers
@@ -52,9 +53,7 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
         shares: Floats = self._of_any_rows(lambda rows: self.family_.posterior(rows, self.params_), rows)
         if np.isnan(shares.sum()):
             row = int(np.argmax(np.isnan(shares).any(axis=1)))
-            raise SupportError(
-                f"{rows.row(row).capitalize()} {where_outside(rows.X[row])}: no component is told for it."
-            )
+            raise SupportError(f"{capital(rows.row(row))} {where_outside(rows.X[row])}: no component is told for it.")
         return shares
 
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.intp]:
