@@ -40,12 +40,22 @@ _SERIES = _series(22)  # the terms left out are below 1e-18 of the value
 
 
 def warn_of_degrees(values: NDArray[Any], place: str) -> None:
-    """Warn of angles over more than two turns that are not beyond 360."""
-    if values.dtype.kind in "iuf" and np.ptp(values) > 4.0 * np.pi and max(-values.min(), values.max()) <= DEGREES:
+    """Warn of angles over more than two turns, half of them beyond one, that are not beyond 360."""
+    if values.dtype.kind not in "iuf" or not len(values):
+        return
+    low, high = values.min(), values.max()
+    if high - low > 4.0 * np.pi and max(-low, high) <= DEGREES and np.median(np.abs(values)) > 2.0 * np.pi:
         warn(
-            f"{capital(place)} goes from {values.min():.4g} to {values.max():.4g}, and angles are in radians: if these are "
-            "degrees, numpy.deg2rad makes radians of them."
+            f"{capital(place)} goes from {low:.4g} to {high:.4g}, and angles are in radians: if these are degrees, "
+            "numpy.deg2rad makes radians of them."
         )
+
+
+def warn_of_angles(rows: Rows) -> None:
+    """The same for every column of angles."""
+    counted = rows.of_positive_weight().X
+    for j in range(rows.n_columns):
+        warn_of_degrees(counted[:, j], rows.column(j))
 
 
 class VonMises(UnivariateFamily):
@@ -94,12 +104,6 @@ class VonMises(UnivariateFamily):
     def __init__(self, loc: ArrayLike | None = None, concentration: ArrayLike | None = None):
         self.loc = loc
         self.concentration = concentration
-
-    def statistics(self, rows: Rows) -> Statistics:
-        if not rows.first_row:  # of blocks, the first
-            for j in range(rows.n_columns):
-                warn_of_degrees(rows.X[:, j], rows.column(j))
-        return super().statistics(rows)
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         kappa = params["concentration"]

@@ -33,6 +33,7 @@ from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.families.solvers.posterior import fit_statistics
+from fastkl.families.von_mises import warn_of_angles
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -174,6 +175,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         return self
 
     def _fit_finite(self, family: Family, rows: Rows) -> None:
+        if getattr(family, "periodic", False):
+            warn_of_angles(rows)
         with require_finite(rows):
             self._fit_rows(family, rows)
         if not np.isfinite(self.log_likelihood_):

@@ -25,7 +25,7 @@ from fastkl._core.special.bessel_ratio import log_scaled_constant, ratio_and_com
 from fastkl.density.kernel.columns.boundaries import ColumnSupport, Support
 from fastkl.density.kernel.columns.column_types import ColumnTypes
 from fastkl.exceptions import SupportError
-from fastkl.families.von_mises import bessel_deficit, warn_of_degrees
+from fastkl.families.von_mises import bessel_deficit, warn_of_angles
 from fastkl.families.von_mises_fisher import draw_gaps, length_excess
 from fastkl.spatial.kernel_sums import KernelSums
 
@@ -122,8 +122,7 @@ class Angles(Support):
         super().__init__([ColumnSupport("circular", 0.0, TURN)] * d, names)
 
     def refuse(self, rows: Rows) -> None:
-        for j in range(rows.n_columns):
-            warn_of_degrees(rows.X[:, j], rows.column(j))
+        warn_of_angles(rows)
 
     def inner(self, X: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[np.bool_] | None]:
         return X, None
