@@ -86,9 +86,15 @@ class Dirichlet(Family):
         rows = rows.of_positive_weight()
         records, row, column = column_kernel(self.name).statistics(rows.X, rows.weights, PARTS, rows.n_threads)
         if row >= 0:
+            value = rows.X[row, column]
+            advice = (
+                "Divide every row by its sum if the parts are shares of it; counts are for 'dirichlet_multinomial'."
+                if value > 1.0
+                else "Replace zeros by a small part and rescale the row, or remove it."
+            )
             raise SupportError(
                 f"The dirichlet family lives on rows of positive parts that sum to 1; {rows.place(row, column)} holds "
-                f"{rows.X[row, column]!s}. Replace zeros by a small part and rescale the row, or remove it."
+                f"{value!s}. {advice}"
             )
         if row_means(rows.X, None, True, tolerance(rows), rows.n_threads) is None:
             self._refuse_a_row(rows)

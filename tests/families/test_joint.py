@@ -339,3 +339,15 @@ def test_a_multivariate_t_whose_scale_has_no_factor():
     X = [[1e12, 1e12], [-0.232292913, 0.321480017], [-0.157688410, -1.14124005]]
     with pytest.raises(DegenerateDataError):
         DensityMLE("multivariate_t").fit(X, sample_weight=[1.42970515e-300, 1.72855713e-300, 8.89630086e-301])
+
+
+@pytest.mark.parametrize(
+    ("row", "advice"),
+    [
+        ([50.0, 30.0, 20.0], "Divide every row by its sum .* counts are for"),
+        ([0.5, 0.5, 0.0], "Replace zeros by a small part"),
+    ],
+)
+def test_shares_in_per_cent_and_shares_of_0_are_told_apart(row, advice):
+    with pytest.raises(SupportError, match=f"rows of positive parts that sum to 1; row 0, column .*{advice}"):
+        DensityMLE("dirichlet").fit([row, [0.2, 0.3, 0.5]])
