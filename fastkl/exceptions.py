@@ -190,7 +190,7 @@ class ColumnOrderWarning(UserWarning):
 
 
 class ProbabilityVectorWarning(UserWarning):
-    """Known probabilities were given to a call that takes samples; the message names the call for probabilities.
+    """Known probabilities, or heights of a histogram, were given to a call that takes samples; the message names their call.
 
     Examples
     --------

@@ -22,6 +22,8 @@ from fastkl.rows.tables import column_names, columns_of, is_table
 
 # A vector of probabilities that is longer is taken for a sample without a word.
 _LONG_VECTOR = 10_000
+# Two vectors of so many numbers with the same sum and such a correlation are heights of the same bins rather than samples.
+_FEWEST_BINS, _TOGETHER = 5, 0.5
 # What stands for the missing values in counts of all values: nan is not equal to another.
 _MISSING_LABEL = float("nan")
 
@@ -179,9 +181,14 @@ def _is_frame(data: Any) -> bool:
 
 def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
     """Say so where all that was given are vectors of probabilities, which a call for samples takes for values of a variable."""
-    if not all(_is_probability_vector(one) for one in given):
+    vectors = [vector for vector in map(_vector_of_shares, given) if vector is not None]
+    if len(vectors) < len(given):
         return
-    if not any(np.asarray(one).dtype.kind == "f" for one in given):
+    if not all(_sums_to(vector, 1.0) for vector in vectors):
+        if len(vectors) == 2 and call.startswith("discrete"):
+            _warn_of_heights(vectors[0], vectors[1], call)
+        return
+    if not any(vector.dtype.kind == "f" for vector in vectors):
         return  # a few zeros and a one are data rather
     what = {1: "The argument is a vector", 2: "Both arguments are vectors"}.get(len(given), "All samples are vectors")
     warn(
@@ -191,19 +198,43 @@ def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
     )
 
 
-def _is_probability_vector(data: Any) -> bool:
+def _warn_of_heights(p: NDArray[Any], q: NDArray[Any], call: str) -> None:
+    """Say so of two histograms of the same bins: other values with the same sum, that rise and fall together."""
+    total = float(p.sum(dtype=np.float64))
+    if len(p) != len(q) or len(p) < _FEWEST_BINS or not np.isfinite(total) or not _sums_to(q, total):
+        return
+    if min(np.ptp(p), np.ptp(q)) == 0 or np.array_equal(np.sort(p), np.sort(q)) or np.corrcoef(p, q)[0, 1] < _TOGETHER:
+        return
+    counted = (
+        ""
+        if "counts=True" in call
+        else f", and counts for fastkl.{call.replace('discrete', 'categorical')}(counts=True)"
+    )
+    warn(
+        f"Both arguments are vectors of {len(p)} numbers >= 0 with the sum {total:.6g} that rise and fall together, taken for "
+        f"samples of {len(p)} values. Heights of the same bins, divided by their sum, are for fastkl.{call}{counted}.",
+        ProbabilityVectorWarning,
+    )
+
+
+def _sums_to(vector: NDArray[Any], total: float) -> bool:
+    rounding = 64.0 * float(np.finfo(vector.dtype).eps) if vector.dtype.kind == "f" else 0.0
+    return abs(float(vector.sum(dtype=np.float64)) - total) <= max(1e-9, rounding) * max(1.0, total)
+
+
+def _vector_of_shares(data: Any) -> NDArray[Any] | None:
+    """A vector of numbers of at least 0 that may be probabilities or heights of bins; None for anything else."""
     if is_table(data) or hasattr(data, "toarray") or not hasattr(data, "__len__") or getattr(data, "ndim", 1) != 1:
-        return False
+        return None
     if not 2 <= len(data) <= _LONG_VECTOR or (isinstance(data, list | tuple) and not isinstance(data[0], Real)):
-        return False
+        return None
     try:
         values = np.asarray(data)
     except (
         TypeError,
         RuntimeError,
     ):  # a tensor that is not in main memory, of bfloat16 or with gradients; its reader says so
-        return False
-    if values.ndim != 1 or values.dtype.kind not in "fiu":
-        return False
-    tolerance = 64.0 * float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
-    return bool((values >= 0.0).all() and abs(float(values.sum(dtype=np.float64)) - 1.0) <= max(1e-9, tolerance))
+        return None
+    if values.ndim != 1 or values.dtype.kind not in "fiu" or not (values >= 0.0).all():
+        return None
+    return values

@@ -229,6 +229,28 @@ def test_probabilities_in_place_of_samples_draw_a_warning(kind):
         kl_divergence(kind([0.1, 0.6, 0.3]), kind([0.2, 0.3, 0.6]))
 
 
+def test_histograms_in_place_of_samples_draw_a_warning():
+    """Counts and heights of the same bins have the same sum and rise and fall together; samples of counts do not."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=500), rng.normal(0.3, 1.0, size=500)
+    for density in (False, True):
+        p, q = (np.histogram(values, 20, (-4.0, 4.0), density=density)[0] for values in (x, y))
+        with pytest.warns(
+            ProbabilityVectorWarning, match=r"20 numbers >= 0 .* counts for fastkl.categorical_kl\(counts=True\)"
+        ):
+            kl_divergence(p, q)
+        with pytest.warns(
+            ProbabilityVectorWarning, match="fastkl.discrete_jeffreys, or give their counts with counts=True"
+        ):
+            population_stability_index(p, q)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ProbabilityVectorWarning)
+        for _ in range(200):
+            p, q = rng.poisson(25.0, size=(2, 20))
+            kl_divergence(p, q)
+            kl_divergence(p, rng.permutation(p))
+
+
 def test_calls_that_were_meant_otherwise_are_refused():
     x, y = np.random.default_rng(0).normal(size=(2, 50))
     for keywords in ({"route": "draws"}, {"n_draws": 100}):
