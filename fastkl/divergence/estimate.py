@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Mapping
 from math import log
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scipy.special import ndtri
 
@@ -15,6 +15,15 @@ from fastkl.divergence.interval_picture import interval_picture
 
 # The method of a value that was computed, not estimated.
 EXACT = "exact"
+# Attributes of results elsewhere, by what they are here.
+_ELSEWHERE = {
+    "value": ["estimate", "statistic", "item", "numpy", "score"],
+    "standard_error": ["se", "std", "sd", "stderr", "std_error", "error"],
+    "confidence_interval(level)": ["interval", "ci", "conf_int", "confint"],
+    "reasons": ["warnings", "flags", "message"],
+    "fastkl.permutation_test(x, y).p_value": ["pvalue", "p_value"],
+}
+_HERE = {name: here for here, names in _ELSEWHERE.items() for name in names}
 
 
 class ConfidenceInterval(NamedTuple):
@@ -111,6 +120,13 @@ class Estimate(float):
         given = diagnostics or {}
         self.diagnostics = MappingProxyType({"bias_suspected": bool(given.get("reasons")), "reasons": [], **given})
         return self
+
+    if not TYPE_CHECKING:  # a checker of types has to see that an attribute is missing
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for what is not there alone: an error that says what it is here."""
+            here = f". Here it is {_HERE[name]}." if name in _HERE else ""
+            raise AttributeError(f"'Estimate' object has no attribute {name!r}{here}")
 
     @property
     def value(self) -> float:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import fastkl
 from fastkl import Estimate, cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence
 from fastkl.divergence import permutation_test, subsampling_interval
+from fastkl.divergence.estimate import _HERE
 
 
 def repeated(call, draw, times, seed=0):
@@ -246,3 +248,20 @@ def test_reasons_are_doubts_unless_it_is_said_otherwise():
     assert not Estimate(0.5).bias_suspected
     assert Estimate(0.5, diagnostics={"reasons": ["few rows"]}).bias_suspected
     assert not Estimate(0.5, diagnostics={"reasons": ["certain"], "bias_suspected": False}).bias_suspected
+
+
+@pytest.mark.parametrize("name", sorted(_HERE))
+def test_attributes_of_results_elsewhere_are_answered(name):
+    estimate = Estimate(0.5, standard_error=0.1)
+    assert not hasattr(estimate, name)
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'. Here it is ") as caught:
+        getattr(estimate, name)
+    here = str(caught.value).partition("Here it is ")[2].rstrip(".")
+    assert eval(here if "fastkl" in here else f"estimate.{here}", known(estimate)) is not None
+    with pytest.raises(AttributeError, match="^'Estimate' object has no attribute 'nonsense'$"):
+        _ = estimate.nonsense
+
+
+def known(estimate):
+    x, y = np.random.default_rng(0).normal(size=(2, 30))
+    return {"estimate": estimate, "level": 0.9, "fastkl": fastkl, "x": x, "y": y}
