@@ -8,7 +8,7 @@ these are Python objects.
 import datetime
 import os
 from collections.abc import Iterator, Mapping, Set, ValuesView
-from numbers import Rational
+from numbers import Rational, Real
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,11 @@ def refuse_containers(data: Any, name: str) -> None:
     """TypeError for what holds values but no rows in order: a dict, a view of its values, a set, an iterator."""
     # A sparse matrix of kind dok is a dict too.
     if isinstance(data, Mapping | Set | Iterator | ValuesView) and not hasattr(data, "toarray"):
+        if isinstance(data, Mapping) and data and all(isinstance(value, Real) for value in data.values()):
+            raise TypeError(
+                f"{name} is a {type(data).__name__} with a number for each label, not rows: probabilities are for "
+                "fastkl.discrete_kl and its relatives, counts for fastkl.categorical_kl(..., counts=True) and those of it."
+            )
         raise TypeError(
             f"{name} is a {type(data).__name__}, not an array or a table of rows: pass pandas.DataFrame({name}) for columns by "
             f"name, list({name}) for rows one by one, or an array."

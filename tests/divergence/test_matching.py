@@ -229,6 +229,16 @@ def test_probabilities_in_place_of_samples_draw_a_warning(kind):
         kl_divergence(kind([0.1, 0.6, 0.3]), kind([0.2, 0.3, 0.6]))
 
 
+@pytest.mark.parametrize("kind", [dict, Counter])
+def test_numbers_by_label_name_the_calls_that_take_them(kind):
+    with pytest.raises(
+        TypeError, match=f"p is a {kind.__name__} with a number for each label.*discrete_kl.*counts=True"
+    ):
+        kl_divergence(kind({"a": 3, "b": 2}), kind({"a": 1, "b": 5}))
+    with pytest.raises(TypeError, match="not an array or a table of rows"):
+        kl_divergence({"a": [1.0, 2.0]}, {"a": [1.0, 3.0]})
+
+
 def test_histograms_in_place_of_samples_draw_a_warning():
     """Counts and heights of the same bins have the same sum and rise and fall together; samples of counts do not."""
     rng = np.random.default_rng(0)
