@@ -203,8 +203,8 @@ class GoodnessMembers(Density):
         AttributeError
             If the density has no distribution function column by column, and one of the first three is asked for.
         ValueError
-            If the distribution is discrete, and one of the first three is asked for; if a statistic is not known, or ``n_bootstrap``
-            negative.
+            If the distribution is discrete, and one of the first three is asked for; if a statistic is not known, or
+            ``n_bootstrap`` negative.
         DegenerateDataError
             If none of the bootstrap samples could be fitted, so that there are no p-values.
 
