@@ -223,7 +223,8 @@ class TableComparison:
         estimates = [line.kl for line in self.lines]
         lows, highs = zip(*(estimate.confidence_interval() for estimate in estimates), strict=True)
         pictures = interval_pictures([float(estimate) for estimate in estimates], lows, highs, "nats")
-        notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.gaps, *self.notes])
+        under = [*self.apart, *(f"* {note}" for note in [*self.gaps, *self.notes])]
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in under)
         table = html_table([*head, "KL(P || Q), 95 % interval"], rows, pictures)
         return f"<div><div>{self._head()}</div>{table}{notes}</div>"
 

@@ -363,5 +363,6 @@ def test_many_labels_together_are_doubted_in_every_number_and_named_in_brief():
     last = next(text for text in repr(found).splitlines() if text.startswith("joint"))
     assert f"{float(line.jensen_shannon):.4f}*" in last
     assert max(map(len, line.notes)) < 700
+    assert f"<div>* {html.escape(found.notes[0])}</div>" in found._repr_html_()
     shift = compare_tables(np.repeat([0.0, 1.0], 60), np.repeat([1.0, 0.0], 60), n_permutations=19)
     assert "*" not in repr(shift)
