@@ -158,8 +158,8 @@ def _cells(line: TableLine) -> list[str]:
     """What a line says of a column, or of several."""
     cells = [str(line.name)]
     for estimate in (line.kl, line.kl_reverse):
-        cells += [_shown(estimate) + ("*" if estimate.bias_suspected else " "), _interval(estimate)]
-    cells += [_shown(line.jensen_shannon), "" if line.psi is None else _shown(line.psi)]
+        cells += [_marked(estimate), _interval(estimate)]
+    cells += [_marked(line.jensen_shannon), "" if line.psi is None else _shown(line.psi)]
     return [*cells, f"{line.p_value:.4f}"] if line.p_value is not None else cells
 
 
@@ -181,6 +181,10 @@ def _grouped(notes: list[tuple[str, str]]) -> list[str]:
         said = f"{text} These are the numbers of {name}." if others and re.search(r"\d", text) else text
         lines.append(f"{names}, {said}")
     return lines
+
+
+def _marked(estimate: Estimate) -> str:
+    return _shown(estimate) + ("*" if estimate.bias_suspected else " ")
 
 
 def _shown(estimate: Estimate) -> str:

@@ -181,8 +181,8 @@ class GoodnessMembers(Density):
             many as there are, each with its weight.
         statistic : str or sequence of str, default=None
             Some of ``"ks"``, ``"cvm"``, ``"ad"``, ``"energy"`` and ``"kl"``. None takes the first three where there is a
-            distribution function column by column, and the last two for a joint density and for a mixture of several columns,
-            which depend on each other.
+            distribution function column by column, and the last two for counts, for a joint density and for a mixture of several
+            columns, which depend on each other.
         n_bootstrap : int, default=None
             Samples of n rows drawn from the fitted distribution, to each of which the density is fitted anew; 0 leaves p-values
             out. Parameters that are held fixed stay. None takes 999, or 99 for mixtures and where ``"energy"`` or ``"kl"`` is
@@ -203,8 +203,8 @@ class GoodnessMembers(Density):
         AttributeError
             If the density has no distribution function column by column, and one of the first three is asked for.
         ValueError
-            If the distribution is discrete, for which these are no statistics; if a statistic is not known, or ``n_bootstrap``
-            negative.
+            If the distribution is discrete, and one of the first three is asked for; if a statistic is not known, or
+            ``n_bootstrap`` negative.
         DegenerateDataError
             If none of the bootstrap samples could be fitted, so that there are no p-values.
 
@@ -282,8 +282,7 @@ class GoodnessMembers(Density):
     def _chosen_statistics(self, statistic: str | Sequence[str] | None) -> list[str]:
         """Names of the statistics that are asked for; an error for those that are not known, or that the density has not."""
         if statistic is None:
-            self._refuse_discrete()
-            return list(STATISTICS if self._is_tested_by_column() else JOINT)
+            return list(self._default_statistics())
         names = [statistic] if isinstance(statistic, str) else list(statistic)
         known = (*STATISTICS, *JOINT)
         unknown = [name for name in names if name not in known]
@@ -298,6 +297,11 @@ class GoodnessMembers(Density):
                     "the row as a whole."
                 )
         return list(dict.fromkeys(names))
+
+    def _default_statistics(self) -> tuple[str, ...]:
+        """Those that are taken where none is named."""
+        self._refuse_discrete()
+        return STATISTICS if self._is_tested_by_column() else JOINT
 
     def _is_tested_by_column(self) -> bool:
         """Whether the statistics of columns are those that are taken where none is named."""

@@ -173,6 +173,10 @@ class _Comparison:
             turned = other_way_round(upright(reason))
             if turned not in known and not subjects_of([reason]) & subjects_of(forward.reasons):
                 said.append(f"KL(Q || P): {turned}")
+        told = subjects_of([*forward.reasons, *backward.reasons])
+        for reason in map(upright, middle.reasons):
+            if not (subjects_of([reason]) & told or any(text.endswith(reason) for text in said)):
+                said.append(f"JS: {reason}")
         # of shared rows the diagnostics say it too
         said += [by_names(str(warning), names) for warning in caught if not isinstance(warning, SharedRowsWarning)]
         notes = list(dict.fromkeys(said))

@@ -200,11 +200,8 @@ class TableComparison:
         for line in self.lines:
             cells = [str(line.name), line.kind]
             for estimate in (line.kl, line.kl_reverse):
-                cells += [
-                    _number(float(estimate)) + ("*" if estimate.bias_suspected else ""),
-                    _number(estimate.standard_error),
-                ]
-            cells += [_number(float(line.jensen_shannon)), "" if line.psi is None else _number(float(line.psi))]
+                cells += [_marked(estimate), _number(estimate.standard_error)]
+            cells += [_marked(line.jensen_shannon), "" if line.psi is None else _number(float(line.psi))]
             rows.append([*cells, "" if line.p_value is None else f"{line.p_value:.4f}"])
         return rows
 
@@ -226,9 +223,14 @@ class TableComparison:
         estimates = [line.kl for line in self.lines]
         lows, highs = zip(*(estimate.confidence_interval() for estimate in estimates), strict=True)
         pictures = interval_pictures([float(estimate) for estimate in estimates], lows, highs, "nats")
-        notes = "".join(f"<div>{html.escape(note)}</div>" for note in [*self.apart, *self.gaps, *self.notes])
+        under = [*self.apart, *(f"* {note}" for note in [*self.gaps, *self.notes])]
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in under)
         table = html_table([*head, "KL(P || Q), 95 % interval"], rows, pictures)
         return f"<div><div>{self._head()}</div>{table}{notes}</div>"
+
+
+def _marked(estimate: Estimate) -> str:
+    return _number(float(estimate)) + ("*" if estimate.bias_suspected else "")
 
 
 def _number(value: float) -> str:

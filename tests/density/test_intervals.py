@@ -291,3 +291,12 @@ def test_profiles_are_of_the_rows_of_the_fit():
     model = DensityMLE("gamma").fit(SKEWED[:60])
     with pytest.raises(ValueError, match="not at the maximum of the likelihood of column 0: X and sample_weight"):
         model.confidence_intervals(method="profile", X=SKEWED[:30])
+
+
+def test_a_profile_that_ends_says_which_and_what_else_there_is():
+    rows = stats.genextreme(-0.1, loc=30.0, scale=6.0).rvs(12, random_state=np.random.default_rng(5))[:, np.newaxis]
+    model = DensityMLE("generalized_extreme_value").fit(rows)
+    with pytest.raises(
+        DegenerateDataError, match=r"(?s)profile likelihood of scale ends.*held at 0\.19.*method='wald'"
+    ):
+        model.confidence_intervals(method="profile", X=rows)

@@ -168,3 +168,14 @@ def test_discrete_rows_are_compared_by_their_frequencies(weighted):
     assert p_values[1] <= 0.05
     if not weighted:  # repeated rows are no rows of a Poisson distribution
         assert p_values[0] > 0.05
+
+
+def test_counts_are_asked_as_whole_rows_where_no_statistic_is_named():
+    """Overdispersed counts reject the Poisson family and not their own."""
+    rows = np.random.default_rng(0).negative_binomial(2, 0.4, size=(150, 1))
+    for family, fits in (("poisson", False), ("negative_binomial", True)):
+        report = DensityMLE(family).fit(rows).goodness_of_fit(rows, n_bootstrap=39, random_state=0)
+        assert list(report) == ["energy", "kl"]
+        assert all((report.p_values[name][0] > 0.05) == fits for name in report)
+    with pytest.raises(ValueError, match="statistics of continuous distributions"):
+        DensityMLE("poisson").fit(rows).goodness_of_fit(rows, statistic="ks")

@@ -351,3 +351,18 @@ def test_dates_of_two_weeks_have_no_part_in_the_joint_line():
     assert named.joint[0].kl > 2.0
     assert any("Column 'when'" in note for note in named.joint[0].notes)
     assert compare_tables(first, first.iloc[::-1].assign(a=0.0), test=False).joint[0].name == "joint (3 columns)"
+
+
+def test_many_labels_together_are_doubted_in_every_number_and_named_in_brief():
+    """Each row has labels of its own: the Jensen-Shannon divergence found is beyond its maximum log 2."""
+    rng = np.random.default_rng(0)
+    one, other = (pd.DataFrame(rng.choice(["left", "right"], size=(80, 40))).add_prefix("side") for _ in range(2))
+    found = compare_tables(one, other, n_permutations=19)
+    (line,) = found.joint
+    assert line.jensen_shannon > np.log(2.0)
+    last = next(text for text in repr(found).splitlines() if text.startswith("joint"))
+    assert f"{float(line.jensen_shannon):.4f}*" in last
+    assert max(map(len, line.notes)) < 700
+    assert f"<div>* {html.escape(found.notes[0])}</div>" in found._repr_html_()
+    shift = compare_tables(np.repeat([0.0, 1.0], 60), np.repeat([1.0, 0.0], 60), n_permutations=19)
+    assert "*" not in repr(shift)

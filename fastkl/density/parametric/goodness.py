@@ -10,6 +10,7 @@ import numpy as np
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.column_goodness import STATISTICS, edf_statistics, sorted_statistics
 from fastkl.density.goodness import GoodnessMembers
+from fastkl.density.joint_goodness import JOINT
 from fastkl.density.refits import UNFITTABLE
 from fastkl.density.summary import SummaryMembers
 from fastkl.families.base import Family
@@ -56,6 +57,9 @@ class FamilyGoodness(GoodnessMembers, SummaryMembers):
                 "for statistic='kl', which compares probabilities with frequencies, or 'energy'; or compare with other families "
                 "by compare_densities."
             )
+
+    def _default_statistics(self) -> tuple[str, ...]:
+        return JOINT if self.family_.discrete else super()._default_statistics()
 
     def _is_tested_by_column(self) -> bool:
         # several columns of a mixture depend on each other

@@ -15,6 +15,7 @@ from scipy.special import chdtri
 
 from fastkl._core.array_types import Params
 from fastkl._core.rows import Rows
+from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.base import Family
 from fastkl.families.product.fitting import fit_rows
 from fastkl.families.solvers.coordinates import Chart, chart_at, inside
@@ -84,7 +85,16 @@ def _ends(family: Family, params: Params, name: str, error: float, rows: Rows, l
     def fall(u: float) -> float:
         """By how much the profile has fallen beyond what is inside the interval."""
         held = type(family)(**{**family.get_params(deep=False), name: chart.back(np.array([u]))[name]})
-        return top - held.log_likelihood(rows, fit_rows(held, None, rows, _TOL, _MAX_ITER)[0].params) - least
+        try:
+            others = fit_rows(held, None, rows, _TOL, _MAX_ITER)[0].params
+        except DegenerateDataError as error:
+            raise DegenerateDataError(
+                f"The profile likelihood of {name} ends before its interval does: with {name} held at "
+                f"{_value(chart, name, u):.4g} that of the others has no maximum. {first_sentence(error)} Take intervals by "
+                "method='wald', or hold a parameter fixed.",
+                error.column,
+            ) from error
+        return top - held.log_likelihood(rows, others) - least
 
     begin, value = float(chart.to(chart.held)[0]), float(params[name][0])
     space: Any = family.spaces()[name]

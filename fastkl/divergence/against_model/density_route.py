@@ -45,6 +45,7 @@ from fastkl.divergence.nearest.diagnostics import (
     negative_reasons,
     sweep_numbers,
 )
+from fastkl.divergence.nearest.levelled_weights import levelled_weights
 from fastkl.divergence.nearest.local_terms import log_density_own
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.samples import SWEEP_ROWS
@@ -102,7 +103,11 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     spacings = options.n_neighbors is None and p.n_columns == 1
     calculation = _Calculation(p, model, k, spacings)
     found = calculation(p, log_q)
-    drawn = [] if plain or not model.can_draw else [calculation(*one) for one in _drawn(p, model, options)]
+    drawn = (
+        []
+        if plain or not model.can_draw
+        else [calculation(*one) for one in _drawn(calculation.seen(p), model, options)]
+    )
     bias = float(np.mean([one.difference.value for one in drawn])) if drawn else 0.0
     entropy, error = found.entropy + bias, _error(found, drawn)
     second = None if plain else _of_the_data(p, options)
@@ -153,13 +158,15 @@ def _share_of_second(entropy: float, error: float, second: Estimate, *, measured
 
 
 def _drawn(p: Sample, model: Model, options: Options) -> Iterator[tuple[Sample, FloatArray]]:
-    """Samples from the model of the size and with the weights of another, with their log-densities."""
+    """Samples from the model of the size of another, with weights as unequal among neighbours, with their log-densities."""
     rng = options.steady_rng
-    wanted = -(-resolve_draws(options.n_draws, _DRAWS) // p.n_rows)
-    fewest = _FEWEST if p.n_rows <= _MANY_ROWS else _FEWEST_OF_MANY
+    weights = levelled_weights(p.X, p.weights, p.n_jobs)
+    n = p.n_rows if weights is None else len(weights)
+    wanted = -(-resolve_draws(options.n_draws, _DRAWS) // n)
+    fewest = _FEWEST if n <= _MANY_ROWS else _FEWEST_OF_MANY
     for _ in range(int(np.clip(wanted, fewest, _MOST)) if options.n_draws is None else wanted):
-        drawn = drawn_sample(model, p.n_rows, p, rng)
-        yield Sample(drawn.X, p.weights, p.n_jobs), model.log_density(drawn.X)
+        drawn = drawn_sample(model, n, p, rng)
+        yield Sample(drawn.X, weights, p.n_jobs), model.log_density(drawn.X)
 
 
 class _Calculation:
@@ -194,8 +201,7 @@ class _Calculation:
                 if not sample.weighted:
                     raise self._repeated(sample) from None
                 # Weights that vanish beside their neighbours' leave gaps without mass; balls always reach some.
-        if self.factor is not None:
-            sample = Sample(transformed(sample.X, self.centre, self.factor), sample.weights, sample.n_jobs)
+        sample = self.seen(sample)
         log_density = difference = noise = change = Mean()
         numbers = [] if sample.weighted else sweep_numbers(self.reach)[-2:]
         for rows, slab in SamplePair(sample, sample).slabs_with_rows():
@@ -210,6 +216,12 @@ class _Calculation:
                 half, largest = (digamma(k) - sample.n_columns * np.log(slab.own.kth(k)) for k in numbers)
                 change += Mean.of(largest - half)
         return _Plain(-log_density.value, difference, noise.value, change, numbers[-1] if len(numbers) == 2 else 0)
+
+    def seen(self, sample: Sample) -> Sample:
+        """The rows where distances are measured."""
+        if self.factor is None:
+            return sample
+        return Sample(transformed(sample.X, self.centre, self.factor), sample.weights, sample.n_jobs)
 
     def _repeated(self, sample: Sample) -> DegenerateDataError:
         values, counts = np.unique(sample.X, return_counts=True)

@@ -18,6 +18,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.entropy_estimators.weighted_knn import terms_by_neighbors
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, whiten
 from fastkl.divergence.nearest.diagnostics import drift_reasons
+from fastkl.divergence.nearest.levelled_weights import levelled_weights
 from fastkl.exceptions import DegenerateDataError
 
 # Samples with a normal copula on which the bias is measured: of so many rows in all, but not more samples than that. They are the
@@ -138,13 +139,16 @@ def _on_normal_copulas(
 
     With it the mean variance of the local terms of whole rows with normal columns, for each number of neighbours.
     """
-    n, d = scores.shape
+    d = scores.shape[1]
     centred = scores - shares @ scores
     covariance = centred.T @ (centred * shares[:, np.newaxis])
     deviation = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(deviation, deviation)
     factor = np.linalg.cholesky(correlation + 1e-12 * np.eye(d))
     exact = float(np.log(np.diag(factor)).sum())
+    weights = levelled_weights(scores, weights, n_jobs)
+    n = len(scores) if weights is None else len(weights)
+    shares = normalised(weights, n)
     off, variances = [], np.zeros(len(numbers))
     for _ in range(_samples_drawn(n)):
         drawn = rng.standard_normal((n, d)) @ factor.T

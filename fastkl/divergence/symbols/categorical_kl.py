@@ -30,6 +30,8 @@ _METHODS = ("zhang_grabchak", "plugin")
 _UNSEEN = ("inf", "estimate", "smooth", "raise")
 # Above this share of unseen probability an estimate rests on extrapolation.
 _MUCH_UNSEEN = 0.1
+# A symbol, which may be the labels of many columns, is named by so many characters.
+_BRIEF = 60
 
 
 class CountPair(NamedTuple):
@@ -348,7 +350,12 @@ def much_unseen(pair: CountPair) -> list[str]:
 
 def _unseen_sentence(pair: CountPair) -> str:
     many = len(pair.missing)
-    named = ", ".join(repr(pair.symbols[i]) for i in pair.missing[:5].tolist())
+    named = ", ".join(_brief(repr(pair.symbols[i])) for i in pair.missing[:5].tolist())
     more = f" and {many - 5} more" if many > 5 else ""
     share = float(pair.x[pair.missing].sum()) / pair.n
     return f"P has {many} symbol{'s' * (many > 1)} without a count in Q ({named}{more}), with {share:.2g} of its mass."
+
+
+def _brief(symbol: str) -> str:
+    """Of the labels of many columns the first ones."""
+    return symbol if len(symbol) <= _BRIEF else f"{symbol[:_BRIEF]} ..."
