@@ -10,6 +10,7 @@ import numpy as np
 from fastkl._core.warned import warn, warnings_kept
 from fastkl._core.wording import plural
 from fastkl.divergence.arguments import FloatArray, Sample, as_sample, refuse_single_row
+from fastkl.divergence.column_words import by_names, text_names
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.jensen_shannon_samples import jensen_shannon_of_pair
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
@@ -170,7 +171,7 @@ def _between_samples(
     middle, spread = centre_and_spread(np.concatenate(read))
     trees = [Sample(np.ascontiguousarray((X - middle) / spread), None, n_jobs) for X in read]
     values, errors = np.zeros((2, len(trees), len(trees)))
-    names, doubts = list(samples), []
+    names, doubts, columns = list(samples), [], text_names(samples[origin])
     for i, p in enumerate(trees):
         for j, q in enumerate(trees):
             if i == j or (metric != "kl" and j < i):
@@ -178,7 +179,9 @@ def _between_samples(
             with warnings_kept() as said:
                 found = _OF_SAMPLES[metric](SamplePair(p, q), options)
             if said or found.bias_suspected:
-                kind, text = (type(said[0]), str(said[0])) if said else (UserWarning, found.reasons[0])
+                kind, text = (
+                    (type(said[0]), str(said[0])) if said else (UserWarning, by_names(found.reasons[0], columns))
+                )
                 doubts.append((kind, f"p = {names[i]}, q = {names[j]}: {text}"))
             values[i, j], errors[i, j] = float(found), found.standard_error
             if metric != "kl":
