@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.arguments import require_count
 from fastkl.divergence.column_words import errors_by_names, estimate_by_names, only_text
 from fastkl.divergence.entropy_estimators.surfaces import LOOKED_AT, refuse_surfaces
@@ -33,6 +34,7 @@ from fastkl.divergence.sources import SourcePair, SourceSample, checked_source, 
 SHARD_ROWS = 1_000_000
 
 
+@knows_other_keywords
 def kl_divergence_batches(
     p: Any,
     q: Any,
@@ -126,6 +128,7 @@ def kl_divergence_batches(
     return _by_names(lambda: pair_divergence(pair, Options(chosen, n_neighbors, standard_error)), pair.p, pair.q)
 
 
+@knows_other_keywords
 def entropy_batches(
     p: Any,
     *,
@@ -195,6 +198,7 @@ def entropy_batches(
     return moved(found, log_spread)
 
 
+@knows_other_keywords
 def cross_entropy_batches(
     p: Any,
     q: Any,

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.arguments import (
     FloatArray,
     Sample,
@@ -88,6 +89,7 @@ class KLDivergence(BaseEstimator):
     True
     """
 
+    @knows_other_keywords
     def __init__(
         self,
         method: str = "common_radius",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.against_model.sample_model import sample_model_divergence
 from fastkl.divergence.assisted.default_estimate import assisted_divergence
 from fastkl.divergence.column_words import errors_by_names, estimate_by_names
@@ -47,6 +48,7 @@ from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.symbols.empirical import frequencies_divergence
 
 
+@knows_other_keywords
 def kl_divergence(
     p: Any,
     q: Any,
@@ -231,6 +233,7 @@ _DIVERGENCE: Rules[Estimate] = Rules(
 )
 
 
+@knows_other_keywords
 def kl_divergence_sweep(
     p: ArrayLike,
     q: ArrayLike,

@@ -18,6 +18,7 @@ from scipy.special import polygamma
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, weighted_sample
 from fastkl.divergence.column_words import error_in_words, errors_by_names
 from fastkl.divergence.common_cubes import terms_of_cubes
@@ -41,6 +42,7 @@ _MOST_TOLD = 2.0
 _REACH = 8
 
 
+@knows_other_keywords
 def mutual_information(
     x: ArrayLike,
     y: ArrayLike,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.warned import warn, warnings_kept
 from fastkl._core.wording import plural
 from fastkl.divergence.arguments import FloatArray, Sample, as_sample, refuse_single_row
@@ -38,6 +39,7 @@ _OF_ROWS: dict[str, Callable[..., Any]] = {
 _DISTANCE = "jensen_shannon_distance"
 
 
+@knows_other_keywords
 def pairwise_divergence(
     samples: Any,
     metric: str = "jensen_shannon",

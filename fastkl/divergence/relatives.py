@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.assisted.default_estimate import assisted_routes
 from fastkl.divergence.directions import of_both_directions
 from fastkl.divergence.estimate import EXACT, Estimate
@@ -31,6 +32,7 @@ from fastkl.divergence.operands import (
 from fastkl.divergence.options import Options, one_seed
 
 
+@knows_other_keywords
 def jeffreys(
     p: Any,
     q: Any,
@@ -167,6 +169,7 @@ def _sum_of_directions(forward: Estimate, backward: Estimate, error: float) -> E
     return Estimate(float(forward) + float(backward), error, how.n_samples, how.method, diagnostics)
 
 
+@knows_other_keywords
 def jensen_shannon(
     p: Any,
     q: Any,

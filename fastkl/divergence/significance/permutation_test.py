@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, digamma
 
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
@@ -90,6 +91,7 @@ class PermutationTest(NamedTuple):
         return low, 1.0 if count == n else float(betaincinv(count + 1.0, n - count, 0.975))
 
 
+@knows_other_keywords
 def permutation_test(
     p: Any,
     q: Any,
