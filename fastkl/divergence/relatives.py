@@ -116,10 +116,10 @@ def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
         forward, backward = (divergence_of_tables(one, lambda pair: divergence_of_pair(pair, options)) for one in sides)
         return _sum_of_directions(forward, backward, forward.standard_error + backward.standard_error)
     pair = sample_pair(p, q, options)
-    return _assisted_jeffreys(pair, options) if options.method == "assisted" else jeffreys_of_pair(pair, options)
+    return assisted_jeffreys(pair, options) if options.method == "assisted" else jeffreys_of_pair(pair, options)
 
 
-def _assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
+def assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
     """The default estimates of both directions."""
     rng = options.steady_rng
     k = neighbors_both_ways(pair, "common_radius", options.n_neighbors)
