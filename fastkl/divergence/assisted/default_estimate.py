@@ -44,7 +44,6 @@ from fastkl.divergence.estimate import Estimate, OfBoth, subjects_of
 from fastkl.divergence.nearest.atoms import lacking_in_columns
 from fastkl.divergence.nearest.column_doubts import ROUNDING
 from fastkl.divergence.nearest.diagnostics import (
-    dwelling_reasons,
     few_effective_rows,
     near_copies,
     negative_reasons,
@@ -53,6 +52,7 @@ from fastkl.divergence.nearest.diagnostics import (
 from fastkl.divergence.nearest.edges import edge_reasons
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.samples import divergence_neighbors
+from fastkl.divergence.nearest.serial import dwelling_reasons
 from fastkl.divergence.options import Options
 
 # Fewer rows than this in either sample tell no more than neighbours do; so do fewer than twice the columns and two, up to 20.

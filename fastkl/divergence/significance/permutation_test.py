@@ -21,10 +21,12 @@ from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, require_count, resolve_neighbors
+from fastkl.divergence.column_words import by_names
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.labelled.mixed_rows import MixedColumns, mixed_columns_or_draws
 from fastkl.divergence.nearest.neighbors import SamplePair
-from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, operands, sample_pair
+from fastkl.divergence.nearest.serial import dwelling_reasons, serial_reasons
+from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, names_of, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.significance.combined_test import combined_test
 from fastkl.spatial import NeighborIndex
@@ -146,6 +148,11 @@ def permutation_test(
     ValueError
         As in `kl_divergence`, and weights.
 
+    Warns
+    -----
+    UserWarning
+        So few rows that no p-value can be small; rows that go with the row before, as those of a chain or a series in time.
+
     Notes
     -----
     The p-value is (1 + b) / (1 + B), with b of B random permutations at least as large as the statistic, which keeps its level at
@@ -194,8 +201,11 @@ def permutation_test(
                 "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
             )
         return permutation_test_by_kind(mixed, n_permutations, rng, n_jobs)
-    pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
+    both = operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl")
+    pair = _TESTED(*both, options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
+    for reason in dwelling_reasons(pair) or serial_reasons(pair):
+        warn(by_names(reason, names_of(*both)), UserWarning)
     _warn_of_few(n, m)
     k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:

@@ -1,0 +1,77 @@
+"""Whether rows go with the row before them, as states of a chain and values of a series do: they are no independent draws.
+
+Rows that are only sorted, or grouped by a few labels, go with the row before too, and as much with rows farther back; those of a
+chain are the more different the farther they are apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from fastkl.divergence.nearest.neighbors import SamplePair
+
+# Rows stay what the row before was if at least this part does, beyond chance by so many standard deviations; where fewer than the
+# other part are different they are symbols, in whatever order.
+_STAYS, _BEYOND_CHANCE, _DIFFERENT_ROWS = 0.05, 8.0, 0.2
+# Rows so far apart are compared with rows beside each other, among so many rows in a stretch.
+_APART, _LOOKED_AT = 10, 20_000
+# Half the mean square of their differences, in variances: it is larger by at least that much, and by so many standard deviations
+# of what it is by chance; or rows beside each other are nearly equal, and those apart by about as many times as far as steps of a
+# random walk take them, where those of a smooth curve, as sorted rows are, would be by a hundred times.
+_LARGER, _DEVIATIONS = 0.2, 4.5
+_NEARLY_EQUAL, _TIMES = 0.05, (4.0, 30.0)
+
+
+def dwelling_reasons(pair: SamplePair) -> list[str]:
+    """The reasons to doubt rows that are what the row before was more often than by chance: they are no independent draws."""
+    reasons = []
+    for name, X in (("p", pair.p.X), ("q", pair.q.X)):
+        n, stays = len(X), int(np.all(X[1:] == X[:-1], axis=1).sum())
+        if stays < _STAYS * n or np.any(np.all(X[1:] >= X[:-1], axis=0) | np.all(X[1:] <= X[:-1], axis=0)):
+            continue  # rows in order, among which equal ones are neighbours
+        counts = np.unique(X, axis=0, return_counts=True)[1]
+        by_chance = float(np.sum(counts * (counts - 1.0))) / n
+        if len(counts) > _DIFFERENT_ROWS * n and stays > by_chance + _BEYOND_CHANCE * np.sqrt(by_chance + 1.0):
+            reasons.append(
+                f"{stays} of {n} rows of {name} are equal to the row before them, as states of a Markov chain are, and rows are "
+                "taken for independent draws: give each run of equal rows once, with its length as its weight, or every k-th row."
+            )
+    return reasons
+
+
+def serial_reasons(pair: SamplePair) -> list[str]:
+    """The reasons to doubt a test of rows that go with the row before: of each sample the first column, in words."""
+    reasons = []
+    for name, X in (("p", pair.p.X), ("q", pair.q.X)):
+        for j, column in enumerate(X[:_LOOKED_AT].T):
+            beside, apart = _differences(column)
+            if _is_chain(beside, apart, len(column)):
+                reasons.append(
+                    f"Column {j}: values of {name} go with those of the row before (rank correlation {1.0 - beside:.2f}), as "
+                    "those of a chain or a series in time do, and rows are taken for independent draws: the p-value is too "
+                    "small. Take every k-th row. If rows are only sorted or grouped, shuffle them."
+                )
+                break
+    return reasons
+
+
+def _differences(column: NDArray[Any]) -> tuple[float, float]:
+    """Half the mean squares of the differences of ranks beside each other, and farther apart, in variances of the ranks."""
+    rank = rankdata(column)
+    variance = float(rank.var())
+    if len(rank) < 3 * _APART or variance == 0.0:
+        return 1.0, 1.0
+    beside, apart = (0.5 * float(np.mean((rank[lag:] - rank[:-lag]) ** 2)) / variance for lag in (1, _APART))
+    return beside, apart
+
+
+def _is_chain(beside: float, apart: float, rows: int) -> bool:
+    """Whether rows beside each other are more alike than rows apart, by more than chance."""
+    more = apart - beside
+    if more > max(_LARGER, _DEVIATIONS * np.sqrt(2.0 / max(rows - _APART, 1))):
+        return True
+    return bool(beside < _NEARLY_EQUAL and _TIMES[0] * beside < apart < _TIMES[1] * beside)
