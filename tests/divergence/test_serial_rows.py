@@ -1,4 +1,4 @@
-"""Rows that go with the row before are no independent draws, which a permutation test says; rows only sorted are not such."""
+"""Rows that go with the row before, or with that of the other sample, are no independent draws; rows only sorted are not such."""
 
 import warnings
 
@@ -8,8 +8,10 @@ import pytest
 from scipy.signal import lfilter
 from sklearn.datasets import load_iris, load_wine
 
-from fastkl import compare_tables, permutation_test
-from fastkl.divergence.nearest.serial import _differences, _is_chain
+from fastkl import compare_tables, jensen_shannon, kl_divergence, permutation_test
+from fastkl.divergence.arguments import as_sample
+from fastkl.divergence.nearest.neighbors import SamplePair
+from fastkl.divergence.nearest.serial import _differences, _is_chain, paired_reasons
 
 SAID = "those of the row before .rank correlation"
 
@@ -64,3 +66,52 @@ def test_sorted_and_grouped_rows_and_independent_ones_are_not_said():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         permutation_test(ordered, rng.normal(size=500), random_state=0, n_permutations=99)
+
+
+# -- rows of the same number ---------------------------------------------------------------------------------------------------
+
+
+def paired(found):
+    return [reason for reason in found.reasons if "the one with the same number" in reason]
+
+
+@pytest.mark.parametrize(("d", "correlation"), [(1, 0.9999), (4, 0.99), (8, 0.9)])
+def test_two_measurements_of_the_same_rows_are_said(d, correlation):
+    """The estimate is then below 0 by more than its error, which said nothing up to three of these."""
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, 1000, d))
+    y = correlation * x + np.sqrt(1.0 - correlation**2) * noise
+    assert paired(kl_divergence(x, y))
+    assert paired(jensen_shannon(x, y))
+    assert paired(kl_divergence(x, y, method="common_radius"))
+    apart = kl_divergence(x[::2], y[1::2])
+    assert not paired(apart)
+    assert abs(apart) < 2.0 * apart.standard_error
+
+
+def test_copies_that_were_rounded_are_said():
+    """It was -.21 with an error of .1, and no reason to doubt it."""
+    x = np.random.default_rng(0).normal(size=200)
+    assert paired(kl_divergence(x, np.round(x, 2)))
+    assert paired(kl_divergence(np.round(x, 2), x))
+
+
+def test_independent_sorted_or_loosely_paired_rows_are_not_said():
+    rng = np.random.default_rng(0)
+
+    def quiet(x, y):
+        return not paired_reasons(SamplePair(as_sample(x, "p", None, 1), as_sample(y, "q", None, 1)))
+
+    draws = [
+        lambda n: rng.normal(size=(2, n)),
+        lambda n: np.sort(rng.normal(size=(2, n))),
+        lambda n: rng.poisson(1.0, (2, n)),
+        lambda n: rng.integers(0, 2, (2, n, 2)),
+        lambda n: np.round(rng.normal(size=(2, n, 2)), 1),
+    ]
+    for draw in draws:
+        for n in (10, 30, 300, 1500):
+            assert all(quiet(*draw(n)) for _ in range(20))
+    before = np.round(rng.normal(120.0, 15.0, 300))
+    assert quiet(before, np.round(before + rng.normal(-5.0, 7.0, 300)))
+    assert quiet(rng.normal(size=500), rng.normal(size=400))

@@ -23,6 +23,7 @@ from fastkl.divergence.nearest.column_doubts import column_reasons
 from fastkl.divergence.nearest.edges import edge_reasons
 from fastkl.divergence.nearest.neighbors import Neighbors, Pair, SamplePair, Slab
 from fastkl.divergence.nearest.reach import FarthestRows
+from fastkl.divergence.nearest.serial import paired_reasons
 from fastkl.exceptions import SharedRowsWarning
 
 MANY_COLUMNS = 10
@@ -135,7 +136,7 @@ def divergence_diagnostics(
     of p.
     """
     shared = shared_rows(pair, sweep)
-    reasons = shared_rows_reasons(pair, shared)
+    reasons = shared_rows_reasons(pair, shared) or (paired_reasons(pair) if isinstance(pair, SamplePair) else [])
     reasons += column_reasons(pair, sweep.radius) + edge_reasons(pair) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q)
     drifts, bias = sweep.reasons(value, error)

@@ -1,4 +1,4 @@
-"""Whether rows go with the row before them, as states of a chain and values of a series do: they are no independent draws.
+"""Whether rows are no independent draws: they go with the row before them, as those of a chain, or with that of the other sample.
 
 Rows that are only sorted, or grouped by a few labels, go with the row before too, and as much with rows farther back; those of a
 chain are the more different the farther they are apart.
@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
+from fastkl.divergence.estimate import OfBoth
+from fastkl.divergence.nearest.coordinates import centre_and_spread
 from fastkl.divergence.nearest.neighbors import SamplePair
 
 # Rows stay what the row before was if at least this part does, beyond chance by so many standard deviations; where fewer than the
@@ -24,6 +27,10 @@ _APART, _LOOKED_AT = 10, 20_000
 # random walk take them, where those of a smooth curve, as sorted rows are, would be by a hundred times.
 _LARGER, _DEVIATIONS = 0.2, 4.5
 _NEARLY_EQUAL, _TIMES = 0.05, (4.0, 30.0)
+# Rows whose own partner is looked for, those among all rows of a large sample, and fewer than tell it; and how many more of them
+# have it next to them than by chance where the two samples are paired.
+_PAIRS, _PAIRS_AMONG_ALL, _FEWEST_PAIRS = 1000, 100, 10
+_FEW_PAIRS, _PAIRED = 5.0, 0.1
 
 
 def dwelling_reasons(pair: SamplePair) -> list[str]:
@@ -31,7 +38,7 @@ def dwelling_reasons(pair: SamplePair) -> list[str]:
     reasons = []
     for name, X in (("p", pair.p.X), ("q", pair.q.X)):
         n, stays = len(X), int(np.all(X[1:] == X[:-1], axis=1).sum())
-        if stays < _STAYS * n or np.any(np.all(X[1:] >= X[:-1], axis=0) | np.all(X[1:] <= X[:-1], axis=0)):
+        if stays < _STAYS * n or np.any(_is_monotone(X)):
             continue  # rows in order, among which equal ones are neighbours
         counts = np.unique(X, axis=0, return_counts=True)[1]
         by_chance = float(np.sum(counts * (counts - 1.0))) / n
@@ -41,6 +48,43 @@ def dwelling_reasons(pair: SamplePair) -> list[str]:
                 "taken for independent draws: give each run of equal rows once, with its length as its weight, or every k-th row."
             )
     return reasons
+
+
+def paired_reasons(pair: SamplePair) -> list[str]:
+    """The reason to doubt samples whose rows of the same number are neighbours: rounded copies, repeated measurements.
+
+    Of many rows some are looked at. In sorted samples rows of the same number are near each other anyway.
+    """
+    p, q = pair.p.X, pair.q.X
+    if len(p) != len(q) or len(p) < _FEWEST_PAIRS or np.any(_is_monotone(p) & _is_monotone(q)):
+        return []
+    step = -(-len(p) // _PAIRS)
+    part = _part_beside_partner(p[::step], q[::step], np.arange(-(-len(p) // step)))
+    if part and step > 1:
+        some = np.arange(0, len(p), -(-len(p) // _PAIRS_AMONG_ALL))
+        part = _part_beside_partner(p[some], q, some)
+    if not part:
+        return []
+    return [
+        OfBoth(
+            f"For {part:.0%} of the rows of p no row of q is nearer than the one with the same number: q holds copies of p, or "
+            "the same things measured again, and neighbours take the two for independent, so that the estimate is too small. "
+            "Take p of one half of the rows and q of the other.",
+            "paired rows",
+        )
+    ]
+
+
+def _part_beside_partner(X: NDArray[Any], Y: NDArray[Any], numbers: NDArray[np.intp]) -> float:
+    """The part of the rows that no row of q is nearer to than that with their number, if more than chance explains; else 0."""
+    Y = Y.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = centre_and_spread(Y)[1]
+        distance = cdist(X.astype(np.float64) / spread, Y / spread)
+        least = distance.min(axis=1) * (1.0 + 1e-9)
+    own = int(np.count_nonzero(distance[np.arange(len(X)), numbers] <= least))
+    by_chance = float(np.count_nonzero(distance <= least[:, np.newaxis])) / len(Y)
+    return own / len(X) if own > _FEW_PAIRS + 3.0 * by_chance + _PAIRED * len(X) else 0.0
 
 
 def serial_reasons(pair: SamplePair) -> list[str]:
@@ -57,6 +101,11 @@ def serial_reasons(pair: SamplePair) -> list[str]:
                 )
                 break
     return reasons
+
+
+def _is_monotone(X: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which columns rise or fall throughout."""
+    return np.all(X[1:] >= X[:-1], axis=0) | np.all(X[1:] <= X[:-1], axis=0)
 
 
 def _differences(column: NDArray[Any]) -> tuple[float, float]:
