@@ -105,7 +105,7 @@ class DensityDisplay(Display):
         sample_weight: ArrayLike | None = None,
         bins: int | ArrayLike | None = None,
         masses: Sequence[float] = (0.5, 0.9, 0.99),
-        units: str | Sequence[str] | Mapping[str, str] | None = None,
+        units: Any = None,
         pairs: bool = False,
         name: str | None = None,
         n_points: int | None = None,
