@@ -6,7 +6,10 @@ People who come from scipy, statsmodels, scikit-learn, torch or R first write ``
 
 from __future__ import annotations
 
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
+
+from fastkl._core.other_keywords import knows_other_keywords
 
 _NAMES = {
     "numpy.exp(density.score_samples(X))": ["pdf", "pmf", "evaluate", "prob", "probability"],
@@ -60,7 +63,17 @@ HERE = {name: here for here, names in _NAMES.items() for name in names}
 
 
 class OtherNames:
-    """A density whose missing attributes, where other libraries have them, are errors that say what they are called here."""
+    """A density whose missing attributes, where other libraries have them, are errors that say what they are called here.
+
+    So are keywords that a method does not have.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("__init__", "fit", "fit_batches", "sample"):
+            method = vars(cls).get(name)
+            if isfunction(method) and cls.__module__.startswith("fastkl."):
+                setattr(cls, name, knows_other_keywords(method))
 
     if not TYPE_CHECKING:  # a checker of types has to see that an attribute is missing
 

@@ -18,8 +18,9 @@ from sklearn.utils.validation import validate_data
 from fastkl import families
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
+from fastkl._core.other_keywords import CENSORED
 from fastkl._core.rows import Rows
-from fastkl._core.warned import are_names_compared
+from fastkl._core.warned import are_names_compared, warn
 from fastkl._core.whole_numbers import is_count
 from fastkl.density.frozen import family_of, is_frozen, scipy_name
 from fastkl.exceptions import SourceError
@@ -46,6 +47,17 @@ def is_positive(family: Family) -> bool:
     """Whether no value below 0 is in the support: what scikit-learn's tag ``positive_only`` says."""
     parts = getattr(family, "component_families", [family])
     return all(getattr(one, "support", (-np.inf,))[0] >= 0.0 for one in parts)
+
+
+def warn_of_events(family: Family, rows: Rows, y: Any) -> None:
+    """Say so where y, which densities ignore, looks like what tells the events among durations from the ends of observation."""
+    if y is None or rows.n_columns != 1 or family.discrete or not is_positive(family) or not family.support[1] > 1.0:
+        return
+    events = np.asarray(y)
+    if events.ndim == 1 and events.dtype.kind in "biuf" and np.unique(events).tolist() == [0, 1]:
+        warn(
+            f"y of zeros and ones is not used: if it says which durations ended in an event, all count as such. {CENSORED}."
+        )
 
 
 def resolve_family(family: Any) -> Family:

@@ -53,6 +53,10 @@ class Totals:
     weight_sum: float
     square_sum: float
 
+    def rows_throughout(self, step: int) -> NDArray[Any]:
+        """Every ``step``-th row."""
+        raise NotImplementedError
+
     @property
     def effective_size(self) -> float:
         """Kish's effective sample size (sum w)^2 / sum w^2: the number of rows when there are no weights."""
@@ -91,6 +95,10 @@ class Sample(Totals):
     def index(self) -> NeighborIndex:
         """The neighbour index of the rows; built at the first use."""
         return NeighborIndex(self.X, n_jobs=self.n_jobs)
+
+    def rows_throughout(self, step: int) -> NDArray[Any]:
+        """Every ``step``-th row."""
+        return self.X[::step]
 
     def mean(self, values: FloatArray) -> Mean:
         """Weighted mean of one value per row, with its error."""

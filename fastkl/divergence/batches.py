@@ -8,14 +8,16 @@ matters; that of a million rows, evenly spaced, where there are more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.arguments import require_count
+from fastkl.divergence.column_words import errors_by_names, estimate_by_names, only_text
 from fastkl.divergence.entropy_estimators.surfaces import LOOKED_AT, refuse_surfaces
 from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.matching import order_of_columns
@@ -32,6 +34,7 @@ from fastkl.divergence.sources import SourcePair, SourceSample, checked_source, 
 SHARD_ROWS = 1_000_000
 
 
+@knows_other_keywords
 def kl_divergence_batches(
     p: Any,
     q: Any,
@@ -59,8 +62,8 @@ def kl_divergence_batches(
         "auto" is "common_radius" among scaled columns, so that no unit matters; the others are those of `kl_divergence`.
     coordinates : {"auto", "scaled"} or None, default="auto"
         In which rows are near each other: columns over their quartile range in both samples together (that of a million rows,
-        evenly spaced, where there are more), or None: as they are, whatever their units, which is not looked into here. "auto"
-        scales them for ``method="auto"`` alone.
+        evenly spaced, where there are more), or None: as they are, whatever their units. "auto" scales them for
+        ``method="auto"`` alone.
     n_neighbors : int, default=None
         As in `kl_divergence`.
     sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None
@@ -122,9 +125,10 @@ def kl_divergence_batches(
     pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
     if coordinates == "scaled" or (coordinates == "auto" and method == "auto"):
         _scale(pair.p, pair.q)
-    return pair_divergence(pair, Options(chosen, n_neighbors, standard_error))
+    return _by_names(lambda: pair_divergence(pair, Options(chosen, n_neighbors, standard_error)), pair.p, pair.q)
 
 
+@knows_other_keywords
 def entropy_batches(
     p: Any,
     *,
@@ -187,11 +191,14 @@ def entropy_batches(
     checked, weights = checked_source(p, "p", columns, sample_weight_p)
     sample = SourceSample(checked, "p", weights, _checked_rows(shard_rows), n_jobs)
     if sample.n_columns > 1:
-        refuse_surfaces(sample.rows_throughout(-(-sample.n_rows // LOOKED_AT)))
+        with errors_by_names(only_text(sample.names)):
+            refuse_surfaces(sample.rows_throughout(-(-sample.n_rows // LOOKED_AT)))
     log_spread = _scale(sample) if method == "auto" else 0.0
-    return moved(sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error), log_spread)
+    found = _by_names(lambda: sample_entropy(SourcePair(sample, sample), n_neighbors, standard_error), sample)
+    return moved(found, log_spread)
 
 
+@knows_other_keywords
 def cross_entropy_batches(
     p: Any,
     q: Any,
@@ -253,7 +260,14 @@ def cross_entropy_batches(
     check_auto_or_knn(method)
     pair = _sources((p, sample_weight_p), (q, sample_weight_q), columns, shard_rows, n_jobs)
     log_spread = _scale(pair.p, pair.q) if method == "auto" else 0.0
-    return moved(sample_cross_entropy(pair, n_neighbors, standard_error), log_spread)
+    return moved(_by_names(lambda: sample_cross_entropy(pair, n_neighbors, standard_error), pair.p, pair.q), log_spread)
+
+
+def _by_names(estimate: Callable[[], Estimate], *samples: SourceSample) -> Estimate:
+    """What is estimated, with errors and reasons about columns by their names."""
+    names = next((names for sample in samples if (names := only_text(sample.names))), [])
+    with errors_by_names(names):
+        return estimate_by_names(estimate(), names)
 
 
 def _scale(*samples: SourceSample) -> float:

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastkl.divergence.estimate import Estimate, OfBoth
 from fastkl.exceptions import DegenerateDataError
+from fastkl.rows.tables import column_names, is_table
 
 # What stands in quotes is a label or a name already.
 _COLUMNS = re.compile(r"(?<!\w)(['\"]).*?\1(?!\w)|(?<=[cC]olumn )\d+\b|(?<=[cC]olumns )\d+(?:, \d+)*\b")
 
 
+def text_names(data: Any) -> list[str]:
+    """The names of the columns of a table, if all of them are text; else none."""
+    return only_text(column_names(data)) if is_table(data) else []
+
+
+def only_text(names: Any) -> list[str]:
+    """A list of names, if all of them are text; else none."""
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
+
+
 def by_names(sentence: str, names: Sequence[Any]) -> str:
     """A sentence with the names of columns in the place of their numbers; as it is where there are none."""
-    if not names:
+    return in_words(sentence, [repr(name) for name in names])
+
+
+def in_words(sentence: str, called: Sequence[str]) -> str:
+    """A sentence with what columns are called, quotes included, in the place of their numbers."""
+    if not called:
         return sentence
 
     def name(number: re.Match[str]) -> str:
         j = int(number.group())
-        return repr(names[j]) if j < len(names) else number.group()
+        return called[j] if j < len(called) else number.group()
 
     def words(found: re.Match[str]) -> str:
         return found.group() if found.group(1) else re.sub(r"\d+", name, found.group())
@@ -31,12 +48,31 @@ def by_names(sentence: str, names: Sequence[Any]) -> str:
 
 def estimate_by_names(estimate: Estimate, names: Sequence[Any]) -> Estimate:
     """An estimate whose reasons are about columns by their names."""
+    return estimate_in_words(estimate, [repr(name) for name in names])
+
+
+def estimate_in_words(estimate: Estimate, called: Sequence[str]) -> Estimate:
+    """An estimate whose reasons are about columns by what these are called."""
     if not estimate.reasons:
         return estimate
-    diagnostics = {**estimate.diagnostics, "reasons": [by_names(reason, names) for reason in estimate.reasons]}
+    diagnostics = {**estimate.diagnostics, "reasons": [in_words(reason, called) for reason in estimate.reasons]}
     return Estimate(float(estimate), estimate.standard_error, estimate.n_samples, estimate.method, diagnostics)
 
 
 def error_by_names(error: DegenerateDataError, names: Sequence[Any]) -> DegenerateDataError:
     """An error about columns by their names."""
-    return DegenerateDataError(by_names(str(error), names), error.column)
+    return error_in_words(error, [repr(name) for name in names])
+
+
+def error_in_words(error: DegenerateDataError, called: Sequence[str]) -> DegenerateDataError:
+    """An error about columns by what these are called."""
+    return DegenerateDataError(in_words(str(error), called), error.column)
+
+
+@contextmanager
+def errors_by_names(names: Sequence[Any]) -> Iterator[None]:
+    """Errors that are raised within are about columns by their names."""
+    try:
+        yield
+    except DegenerateDataError as error:
+        raise error_by_names(error, names) from error.__cause__

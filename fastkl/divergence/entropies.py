@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.against_model.sample_model import cross_entropy_of_scores, sample_model_cross_entropy
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.assisted.default_estimate import assisted_divergence
@@ -43,6 +44,7 @@ from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.weights import read_weights
 
 
+@knows_other_keywords
 def entropy(
     p: Any,
     *,
@@ -169,6 +171,7 @@ _ENTROPY: Rules[Estimate] = Rules(
 )
 
 
+@knows_other_keywords
 def cross_entropy(
     p: Any,
     q: Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.arguments import (
     FloatArray,
     Sample,
@@ -19,6 +21,7 @@ from fastkl.divergence.arguments import (
     same_columns,
     weighted_sample,
 )
+from fastkl.divergence.column_words import by_names, errors_by_names, estimate_by_names, text_names
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import given_names
 from fastkl.divergence.models.model import is_model
@@ -86,6 +89,7 @@ class KLDivergence(BaseEstimator):
     True
     """
 
+    @knows_other_keywords
     def __init__(
         self,
         method: str = "common_radius",
@@ -130,7 +134,7 @@ class KLDivergence(BaseEstimator):
             X = X.copy()  # the caller's array may change; what is kept is what is searched, here and once loaded
         sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
         resolve_neighbors(self.n_neighbors, None, sample.n_rows, default=default_neighbors(method))
-        placed = self._placed(sample)
+        placed = self._placed(sample, text_names(Q))
         validate_data(self, Q, skip_check_array=True)
         self._keep(sample, *placed)
         return self
@@ -162,7 +166,9 @@ class KLDivergence(BaseEstimator):
         SharedRowsWarning
             P and the reference share rows.
         """
-        return pair_divergence(self._pair(P, sample_weight), Options(self.method, self.n_neighbors))
+        pair, names = self._pair(P, sample_weight), self._names()
+        with errors_by_names(names):
+            return estimate_by_names(pair_divergence(pair, Options(self.method, self.n_neighbors)), names)
 
     def score(self, P: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Minus the divergence: greater is nearer to the reference.
@@ -236,7 +242,11 @@ class KLDivergence(BaseEstimator):
         refuse_merged(data, name)
         return data, X
 
-    def _placed(self, sample: Sample) -> tuple[FloatArray, FloatArray, Sample]:
+    def _names(self) -> list[str]:
+        """The names of the columns, if there are any."""
+        return list(getattr(self, "feature_names_in_", ()))
+
+    def _placed(self, sample: Sample, names: Sequence[str]) -> tuple[FloatArray, FloatArray, Sample]:
         """Middle and spread of the columns, and the sample in these coordinates with its tree."""
         if self.coordinates is None:
             middle, spread = np.zeros(sample.n_columns), np.ones(sample.n_columns)
@@ -247,10 +257,8 @@ class KLDivergence(BaseEstimator):
             inside = self._in_coordinates(sample, middle, spread)
         if not np.isfinite(inside.X).all():
             column = int(np.argmin(np.isfinite(inside.X).all(axis=0)))
-            raise ValueError(
-                f"Column {column} of Q holds values that overflow in units of its spread. Rescale it, remove the largest values, "
-                "or choose coordinates=None."
-            )
+            said = by_names(f"Column {column} of Q holds values that overflow in units of its spread.", names)
+            raise ValueError(f"{said} Rescale it, remove the largest values, or choose coordinates=None.")
         _ = inside.index
         return middle, spread, inside
 
@@ -284,7 +292,7 @@ class KLDivergence(BaseEstimator):
         super().__setstate__(state)
         if "reference_" in state:
             sample = Sample(self.reference_, self.reference_weight_, self.n_jobs)
-            self._keep(sample, *self._placed(sample))
+            self._keep(sample, *self._placed(sample, self._names()))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

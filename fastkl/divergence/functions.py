@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.against_model.sample_model import sample_model_divergence
 from fastkl.divergence.assisted.default_estimate import assisted_divergence
+from fastkl.divergence.column_words import errors_by_names, estimate_by_names
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.labelled.against_model import divergence_by_labels, kinds_of_columns, product_of_kinds
 from fastkl.divergence.labelled.mixed_rows import mixed_operands
@@ -37,6 +39,7 @@ from fastkl.divergence.operands import (
     Operand,
     Rules,
     SampleOperand,
+    names_of,
     operands,
     sample_pair,
 )
@@ -45,6 +48,7 @@ from fastkl.divergence.sweep import NeighborSweep
 from fastkl.divergence.symbols.empirical import frequencies_divergence
 
 
+@knows_other_keywords
 def kl_divergence(
     p: Any,
     q: Any,
@@ -229,6 +233,7 @@ _DIVERGENCE: Rules[Estimate] = Rules(
 )
 
 
+@knows_other_keywords
 def kl_divergence_sweep(
     p: ArrayLike,
     q: ArrayLike,
@@ -292,7 +297,9 @@ def kl_divergence_sweep(
     numbers = [divergence_neighbors(pair, chosen, k) for k in several]
     if not numbers:
         raise ValueError("n_neighbors names no number of neighbours.")
-    divergences = sample_divergences(pair, chosen, numbers, standard_error)
-    sweep = NeighborSweep((k, divergence.estimate) for k, divergence in zip(numbers, divergences, strict=True))
+    names = names_of(*both)
+    with errors_by_names(names):
+        estimates = [found.estimate for found in sample_divergences(pair, chosen, numbers, standard_error)]
+    sweep = NeighborSweep((k, estimate_by_names(e, names)) for k, e in zip(numbers, estimates, strict=True))
     warn_of_shared_rows(max(e.diagnostics.get("shared_rows", 0) for e in sweep.values()))
     return sweep

@@ -18,7 +18,9 @@ from scipy.special import polygamma
 
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, weighted_sample
+from fastkl.divergence.column_words import error_in_words, errors_by_names
 from fastkl.divergence.common_cubes import terms_of_cubes
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
@@ -40,6 +42,7 @@ _MOST_TOLD = 2.0
 _REACH = 8
 
 
+@knows_other_keywords
 def mutual_information(
     x: ArrayLike,
     y: ArrayLike,
@@ -125,12 +128,19 @@ def mutual_information(
     if any(side.labels is not None for side in sides):
         with_error = replace(options, standard_error=True)
         return information_with_labels(
-            sides, weights, options, n_jobs, lambda X, Y, masses: _of_numbers(X, Y, masses, with_error, n_jobs)
+            sides, weights, options, n_jobs, lambda x, y, masses: _of_columns(x, y, masses, with_error, n_jobs)
         )
-    X, Y = (side.numbers for side in sides)
-    assert X is not None
-    assert Y is not None
-    return _of_numbers(X, Y, weights, options, n_jobs)
+    return _of_columns(*sides, weights, options, n_jobs)
+
+
+def _of_columns(x: Kinds, y: Kinds, weights: FloatArray | None, options: Options, n_jobs: int | None) -> Estimate:
+    """Of numbers and numbers, which errors call by their names."""
+    assert x.numbers is not None
+    assert y.numbers is not None
+    try:
+        return _of_numbers(x.numbers, y.numbers, weights, options, n_jobs)
+    except DegenerateDataError as error:
+        raise error_in_words(error, [*x.called, *y.called]) from error.__cause__
 
 
 def _of_numbers(
@@ -161,8 +171,9 @@ def _of_numbers(
             (-1.0, "x and y", range(d)),
         ):
             if len(columns) > 1:
-                own = np.ascontiguousarray(scores[:, columns])
-                found = copula_of(own, sample.weights, min(DEFAULT_NEIGHBORS, n - 1), True, n_jobs, generator, _REACH)
+                own, k = np.ascontiguousarray(scores[:, columns]), min(DEFAULT_NEIGHBORS, n - 1)
+                with errors_by_names(columns):
+                    found = copula_of(own, sample.weights, k, True, n_jobs, generator, _REACH)
                 parts.append((sign, name, found))
     terms = np.sum([sign * found.terms for sign, _, found in parts], axis=0)
     value = float(shares @ terms)
@@ -221,13 +232,15 @@ def _refuse_constant(X: FloatArray, Y: FloatArray) -> None:
     """Refuse columns that tell nothing, and sides of different lengths."""
     if len(X) != len(Y):
         raise ValueError(f"x has {len(X)} rows and y {len(Y)}; row i of one belongs to row i of the other.")
-    for name, values in (("x", X), ("y", Y)):
+    first = 0
+    for values in (X, Y):
         constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
         if len(constant):
             j = int(constant[0])
             raise DegenerateDataError(
-                f"Column {j} of {name} has one value only, {float(values[0, j])!r}: it tells nothing. Leave it out.", j
+                f"Column {first + j} has one value only, {float(values[0, j])!r}: it tells nothing. Leave it out.", j
             )
+        first += values.shape[1]
 
 
 def _refuse_repeated(rows: FloatArray) -> None:

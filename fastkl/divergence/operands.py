@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
-from fastkl.divergence.column_words import error_by_names, estimate_by_names
+from fastkl.divergence.column_words import errors_by_names, estimate_by_names, text_names
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models.draws import default_draws, drawn_sample, resolve_draws
@@ -31,9 +31,7 @@ from fastkl.divergence.models.scipy_families import refuse_unsettled
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import EmpiricalDistribution, as_rows
-from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.reading import refuse_sparse
-from fastkl.rows.tables import column_names, is_table
 
 T = TypeVar("T")
 
@@ -181,21 +179,16 @@ class Rules(Generic[T]):
         """The value of the definition; ValueError for kinds that it does not exist for."""
         for kinds in product(*(type(one).__mro__ for one in given)):
             if kinds in self._rules:
-                try:
+                names = names_of(*given)
+                with errors_by_names(names):
                     found = self._rules[kinds](*given, options)
-                except DegenerateDataError as error:
-                    raise error_by_names(error, _names(given)) from error.__cause__
-                return cast("T", estimate_by_names(found, _names(given))) if isinstance(found, Estimate) else found
+                return cast("T", estimate_by_names(found, names)) if isinstance(found, Estimate) else found
         raise ValueError(_refusal(given))
 
 
-def _names(given: tuple[Operand, ...]) -> list[str]:
+def names_of(*given: Operand) -> list[str]:
     """The names of the columns, where a sample is a table whose columns have names; else none."""
-    for one in given:
-        names = (column_names(one.data) if isinstance(one, SampleOperand) and is_table(one.data) else None) or []
-        if names and all(isinstance(name, str) for name in names):
-            return names
-    return []
+    return next((names for one in given if isinstance(one, SampleOperand) and (names := text_names(one.data))), [])
 
 
 def _refusal(given: tuple[Operand, ...]) -> str:

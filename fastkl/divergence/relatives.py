@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.assisted.default_estimate import assisted_routes
 from fastkl.divergence.directions import of_both_directions
 from fastkl.divergence.estimate import EXACT, Estimate
@@ -31,6 +32,7 @@ from fastkl.divergence.operands import (
 from fastkl.divergence.options import Options, one_seed
 
 
+@knows_other_keywords
 def jeffreys(
     p: Any,
     q: Any,
@@ -114,10 +116,10 @@ def _jeffreys_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
         forward, backward = (divergence_of_tables(one, lambda pair: divergence_of_pair(pair, options)) for one in sides)
         return _sum_of_directions(forward, backward, forward.standard_error + backward.standard_error)
     pair = sample_pair(p, q, options)
-    return _assisted_jeffreys(pair, options) if options.method == "assisted" else jeffreys_of_pair(pair, options)
+    return assisted_jeffreys(pair, options) if options.method == "assisted" else jeffreys_of_pair(pair, options)
 
 
-def _assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
+def assisted_jeffreys(pair: SamplePair, options: Options) -> Estimate:
     """The default estimates of both directions."""
     rng = options.steady_rng
     k = neighbors_both_ways(pair, "common_radius", options.n_neighbors)
@@ -167,6 +169,7 @@ def _sum_of_directions(forward: Estimate, backward: Estimate, error: float) -> E
     return Estimate(float(forward) + float(backward), error, how.n_samples, how.method, diagnostics)
 
 
+@knows_other_keywords
 def jensen_shannon(
     p: Any,
     q: Any,

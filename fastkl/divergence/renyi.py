@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.assisted.renyi_samples import renyi_of_pair
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.functions import kl_divergence
@@ -21,6 +22,7 @@ from fastkl.divergence.operands import WITH_A_SAMPLE, ModelOperand, Operand, Rul
 from fastkl.divergence.options import Options, one_seed
 
 
+@knows_other_keywords
 def renyi_divergence(
     p: Any,
     q: Any,

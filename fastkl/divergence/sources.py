@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.whole_numbers import EXACT
 from fastkl.divergence.arguments import FloatArray, Totals, as_matrix
 from fastkl.divergence.matching import given_names, only_counted
 from fastkl.divergence.models.model import is_model
@@ -21,8 +22,7 @@ from fastkl.divergence.nearest.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.columns import refuse_duplicates
-from fastkl.rows.reading import look, refuse_sparse
-from fastkl.rows.sources.csv_dialect import EXACT
+from fastkl.rows.reading import INEXACT, look, refuse_sparse
 from fastkl.rows.sources.queries import is_query
 from fastkl.rows.tables import is_table
 from fastkl.rows.weights import read_weights
@@ -57,7 +57,7 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
     if is_model(data):
         raise TypeError(f"{name} is a model; blocks of rows are expected. Use fastkl.kl_divergence for models.")
     if columns is not None or isinstance(weights, (str, os.PathLike)) or _is_opened_by_rows(data):
-        data, weights = open_source(data, columns, weights), None
+        data, weights = open_source(data, columns, weights, exact=True), None
     if not getattr(data, "repeatable", True) or (hasattr(data, "__next__") and iter(data) is data):
         raise TypeError(
             f"{name} can be read only once (a generator or another iterator), but its rows are read several times. Pass a list "
@@ -130,11 +130,7 @@ class SourceSample(Totals):
         """ValueError for a column of a file whose whole numbers, as floats, are one number with their neighbours."""
         for column, value in getattr(self._source, "codes", {}).items():
             if abs(int(value)) >= EXACT and (self.names is None or column in self.names):
-                raise ValueError(
-                    f"{self.name}, column {column!r} holds {value}: integers beyond 2**53, of which neighbours are one number as "
-                    "float64. If they are identifiers, leave the column out (columns=[...]) or use fastkl.categorical_kl; else "
-                    "subtract an offset first."
-                )
+                raise ValueError(f"{self.name}, column {column!r} holds {value}: {INEXACT}")
 
     def _first_pass(self) -> None:
         rows, columns, narrow, least, most, total, squares = 0, 0, True, np.inf, 0.0, 0.0, 0.0

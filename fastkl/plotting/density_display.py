@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 
 from fastkl._core.array_types import Floats
 from fastkl._core.wording import plural
 from fastkl.divergence.models.model import Model
+from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.plotting.axes import BLUE, DARK_GREY, GREY, legend_above, shortened, unit_of, with_unit
 from fastkl.plotting.density_data import Bars, Curve, Plane, bars, curve, plane
 from fastkl.plotting.density_panels import DensityPanels
@@ -105,12 +105,13 @@ class DensityDisplay(Display):
         sample_weight: ArrayLike | None = None,
         bins: int | ArrayLike | None = None,
         masses: Sequence[float] = (0.5, 0.9, 0.99),
-        units: str | Sequence[str] | Mapping[str, str] | None = None,
+        units: Any = None,
         pairs: bool = False,
         name: str | None = None,
         n_points: int | None = None,
         n_draws: int = 100_000,
         random_state: Any = 0,
+        rng: Any = None,
         ax: Any = None,
         plot: bool = True,
     ) -> Self | DensityPanels:
@@ -141,8 +142,10 @@ class DensityDisplay(Display):
             Points of the curve (default 500), or of either side of the grid of contours (default 150).
         n_draws : int, default=100_000
             Draws from the model that give the levels of the contours; the error of a mass m is sqrt(m (1 - m) / n_draws).
-        random_state : int, RandomState or None, default=0
+        random_state : int, RandomState, Generator or None, default=0
             For these draws.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
         ax : matplotlib Axes or array of them, default=None
             Where to draw; None makes a figure.
         plot : bool, default=True
@@ -164,13 +167,13 @@ class DensityDisplay(Display):
         rows, names = rows_and_names(estimator, X)
         chosen = chosen_columns(column, names)
         weights = read_weights(sample_weight, len(rows), beside=X)
-        rng = check_random_state(random_state)
+        draws_of = as_random_state(one_seed(random_state, rng, default=0))
 
         def one(columns: list[int], model: Model) -> DensityDisplay:
             labels, values = [names[j] for j in columns], rows[:, columns]
             data: Curve | Bars | Plane
             if len(columns) == 2:
-                data = plane(model, numbers_of(values), weights, masses, n_points or 150, n_draws, rng)
+                data = plane(model, numbers_of(values), weights, masses, n_points or 150, n_draws, draws_of)
             elif model.discrete:
                 of_labels = bool(getattr(model.family, "labels", False))
                 data = bars(model, values[:, 0] if of_labels else numbers_of(values[:, 0]), weights)

@@ -4,6 +4,7 @@ their values.
 ``pyarrow`` is imported where it is needed; a table that arrives shows that it is there.
 """
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl.exceptions import ColumnTypeError, SourceError
+from fastkl.rows import reading
 from fastkl.rows.reading import common_float, is_date_type, numbers, refuse_dates_and_nested, refuse_nested
 from fastkl.rows.tables import arrow_values
 
@@ -92,6 +94,17 @@ def fill(
     for j in range(len(columns)):
         X[:, j] = values(j)
     return X
+
+
+def refuse_inexact(columns: Sequence[Any], names: Sequence[str], place: str) -> None:
+    """ValueError for a column of whole numbers so large that neighbours are one float64."""
+    pyarrow = import_pyarrow("An Arrow table")
+    compute = importlib.import_module("pyarrow.compute")
+    for column, name in zip(columns, names, strict=True):
+        if pyarrow.types.is_integer(column.type) and len(column) > column.null_count:
+            ends = compute.min_max(column).as_py()
+            for value in (ends["min"], ends["max"]):
+                reading.refuse_inexact(np.array([value]), f"{place}, column {name!r}")
 
 
 def weight_column(table: Any, name: str, place: str) -> NDArray[Any]:

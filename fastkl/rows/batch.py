@@ -18,6 +18,7 @@ from fastkl.rows.reading import (
     look,
     numbers,
     refuse_dates_and_nested,
+    refuse_inexact,
     refuse_masked,
     refuse_sparse,
 )
@@ -29,7 +30,8 @@ class Choice:
     """What is wanted of a batch: ``columns`` (None for all), the column ``weights`` if they are one, labels or numbers.
 
     ``header`` says of a text file whether its first line holds names; None leaves that to the line. ``known`` are the names of a
-    model's columns: where nothing is chosen, they are what is wanted of columns with names, whatever the others hold.
+    model's columns: where nothing is chosen, they are what is wanted of columns with names, whatever the others hold. ``exact``
+    refuses whole numbers of which neighbours are one float64.
     """
 
     columns: Sequence[Any] | None = None
@@ -37,6 +39,7 @@ class Choice:
     labels: bool = False
     header: bool | None = None
     known: Sequence[str] | None = None
+    exact: bool = False
 
     def of(self, names: Names | None) -> Sequence[Any] | None:
         """The columns wanted of those with these names; None for all."""
@@ -62,6 +65,8 @@ def as_batch(data: Any, choice: Choice, place: str) -> Batch:
     if arrow.is_table(data):
         names, width = list(data.schema.names), len(data.schema.names)
         wanted = chosen(choice, names, width, place)
+        if choice.exact:
+            arrow.refuse_inexact([data.column(j) for j in wanted], [names[j] for j in wanted], place)
         X = arrow.matrix([data.column(j) for j in wanted], [names[j] for j in wanted], choice.labels, place)
         weights = None if choice.weights is None else arrow.weight_column(data, choice.weights, place)
         return Batch(X, [names[j] for j in wanted], weights)
@@ -105,6 +110,8 @@ def _array(data: Any, choice: Choice, place: str) -> Batch:
     if choice.labels:
         return Batch(X, None, None)
     if X.dtype.kind in "fiub":
+        for i, j in enumerate(wanted if choice.exact else ()):
+            refuse_inexact(X[:, i], f"{place}, column {j}")
         return Batch(as_floats(X), None, None)
     if X.dtype.kind in "OUS":
         columns = [numbers(X[:, i], f"{place}, column {j}") for i, j in enumerate(wanted)]
@@ -123,6 +130,8 @@ def _frame(data: Any, choice: Choice, place: str) -> Batch:
         dtypes = {column.dtype for column in columns}
         X = np.empty((len(data), len(wanted)), dtype=dtypes.pop() if len(dtypes) == 1 else object)
     else:
+        for j, column in zip(wanted if choice.exact else (), columns, strict=choice.exact):
+            refuse_inexact(column, f"{place}, column {names[j]!r}")
         columns = [numbers(column, f"{place}, column {names[j]!r}") for j, column in zip(wanted, columns, strict=True)]
         X = np.empty((len(data), len(wanted)), dtype=common_float([column.dtype for column in columns]))
     for i, column in enumerate(columns):

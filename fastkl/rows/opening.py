@@ -40,6 +40,7 @@ def open_source(
     block_rows: int | None = None,
     labels: bool = False,
     known: Sequence[str] | None = None,
+    exact: bool = False,
 ) -> Source:
     """A source from a path, an array, a table, an iterable or a Dask collection.
 
@@ -57,6 +58,8 @@ def open_source(
         Whether to leave values as they are, for families of labels.
     known : sequence of str, default=None
         Names of a model's columns: what to read of columns with names, unless ``columns`` says something else.
+    exact : bool, default=False
+        Whether to refuse whole numbers of which neighbours are one float64 where they are met.
 
     Returns
     -------
@@ -76,10 +79,10 @@ def open_source(
         from fastkl.rows.dask.source import DaskSource
 
         wanted = Choice(columns, known=known).of(getattr(source, "columns", None))
-        return DaskSource(source, columns=wanted, weights=weights, block_rows=block_rows, labels=labels)
+        return DaskSource(source, columns=wanted, weights=weights, block_rows=block_rows, labels=labels, exact=exact)
     refuse_other_rows(source, weights, ("The source", "sample_weight"))
     in_table, apart = _split_weights(weights)
-    choice = Choice(columns, in_table, labels, _header(source), known)
+    choice = Choice(columns, in_table, labels, _header(source), known, exact)
     opened = _opened(source, choice, apart, block_rows)
     if apart is not None and opened.n_rows is not None:
         apart.check(opened.n_rows)

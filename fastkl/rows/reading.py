@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastkl._core.alignment import aligned
+from fastkl._core.whole_numbers import EXACT
 from fastkl.exceptions import ColumnTypeError, SourceError
 from fastkl.rows.columns import Names, named
 from fastkl.rows.missing import is_missing, missing
@@ -354,6 +355,20 @@ def as_floats(X: NDArray[Any]) -> NDArray[Any]:
     if X.dtype.kind == "f" and X.dtype.itemsize in (4, 8):
         return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
     return X.astype(np.float64)
+
+
+def refuse_inexact(column: NDArray[Any], where: str) -> None:
+    """ValueError for whole numbers so large that neighbours are one float64."""
+    if column.dtype.kind in "iu" and column.dtype.itemsize == 8 and len(column):
+        largest = max(int(column.max()), int(column.min()), key=abs)
+        if abs(largest) >= EXACT:
+            raise ValueError(f"{where} holds {largest}: {INEXACT}")
+
+
+INEXACT = (
+    "integers beyond 2**53, of which neighbours are one number as float64. If they are identifiers, leave the column out "
+    "(columns=[...]) or use fastkl.categorical_kl; else subtract an offset first."
+)
 
 
 def common_float(dtypes: Any) -> np.dtype[Any]:

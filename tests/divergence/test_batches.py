@@ -338,3 +338,29 @@ def test_identifiers_in_files_are_not_merged(tmp_path, kind):
         entropy_batches(p)
     assert np.isfinite(kl_divergence_batches(p, q, columns=["x"]))
     assert np.isfinite(entropy_batches(p, columns=["x"], sample_weight_p="id"))
+
+
+@pytest.mark.parametrize("kind", ["npy", "polars", "duckdb", "arrow", "dask", "dask array"])
+def test_identifiers_elsewhere_are_not_merged(tmp_path, kind):
+    rows = {"id": 2**60 + np.arange(0, 350, 7), "x": np.arange(50) / 7.0}
+    frame = pd.DataFrame(rows)
+    if kind == "npy":
+        np.save(tmp_path / "p.npy", frame[["id"]].to_numpy())
+        p = tmp_path / "p.npy"
+    elif kind == "polars":
+        p = pytest.importorskip("polars").DataFrame(rows).lazy()
+    elif kind == "duckdb":
+        pytest.importorskip("pyarrow")
+        p = pytest.importorskip("duckdb").connect().from_df(frame)
+    elif kind == "arrow":
+        p = pytest.importorskip("pyarrow").table(rows)
+    elif kind == "dask":
+        p = pytest.importorskip("dask.dataframe").from_pandas(frame, npartitions=2)
+    else:
+        p = pytest.importorskip("dask.array").from_array(frame[["id"]].to_numpy(), chunks=(20, 1))
+    where = "column 0" if kind in ("npy", "dask array") else "column 'id'"
+    for call in (lambda: kl_divergence_batches(p, p), lambda: entropy_batches(p)):
+        with pytest.raises(ValueError, match=rf"{where} holds 115292150460684\d+: integers beyond 2\*\*53"):
+            call()
+    if kind in ("polars", "duckdb", "dask"):
+        assert np.isfinite(entropy_batches(p, columns=["x"], shard_rows=100))

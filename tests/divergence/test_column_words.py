@@ -4,7 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fastkl import compare_tables, entropy, jensen_shannon, kl_divergence
+from fastkl import (
+    KLDivergence,
+    compare_tables,
+    entropy,
+    entropy_batches,
+    jensen_shannon,
+    kl_divergence,
+    kl_divergence_batches,
+    kl_divergence_sweep,
+    mutual_information,
+    pairwise_divergence,
+)
 from fastkl.divergence.column_words import by_names
 from fastkl.divergence.estimate import OfBoth
 from fastkl.exceptions import DegenerateDataError
@@ -81,6 +92,98 @@ def test_words():
     said = by_names(OfBoth("Column 0: rounded", "rounding"), names)
     assert isinstance(said, OfBoth)
     assert (said, said.subject) == ("Column 'height': rounded", "rounding")
+
+
+def test_mutual_information_names_column_and_side(tables):
+    x, labels = tables[0].assign(same=3.0), tables[0][["label"]]
+    numbers = x[["length, m", "x"]]
+    cubes = pd.DataFrame({"height": tables[1]["x"], "cube": x["x"] ** 3})
+    with pytest.raises(DegenerateDataError, match="^Column 'same' of y has one value only"):
+        mutual_information(numbers, x[["x", "same"]])
+    with pytest.raises(DegenerateDataError, match="^Column 1 of y has one value only"):
+        mutual_information(numbers.to_numpy(), x[["x", "same"]].to_numpy())
+    with pytest.raises(
+        DegenerateDataError, match="^The ranks of column 'cube' of y are a function of those of columns"
+    ):
+        mutual_information(numbers, cubes)
+    with pytest.raises(DegenerateDataError, match="^The ranks of column 2 of y are a function of those of columns"):
+        mutual_information(numbers.to_numpy(), pd.concat([cubes, cubes["cube"] ** 3], axis=1).to_numpy())
+    with pytest.raises(
+        DegenerateDataError, match="^Among rows with .*: The ranks of column 'cube' of y are a function"
+    ):
+        mutual_information(pd.concat([labels, numbers], axis=1), cubes)
+
+
+def test_mutual_information_with_labels_names_the_column():
+    rng = np.random.default_rng(0)
+    y = pd.DataFrame({"height": rng.normal(size=3000), "weight": rng.normal(size=3000)})
+    groups = pd.DataFrame({"group": np.where(rng.random(3000) < 0.5, "one", "other")})
+    y.loc[groups["group"] == "one", "weight"] = y["weight"].round(1)
+    for columns, place in ((y, "'weight' of y"), (y.to_numpy(), "1 of y")):
+        reasons = mutual_information(groups if columns is y else groups.to_numpy(), columns).reasons
+        assert any(f"Column {place}: the values of" in reason for reason in reasons)
+
+
+ROUNDED = "Column 'weight': the values of p are repeated and those of q are not"
+
+
+@pytest.fixture(scope="module")
+def rounded():
+    rng = np.random.default_rng(0)
+    p, q = (pd.DataFrame({"height": rng.normal(size=400), "weight": rng.normal(size=400)}) for _ in range(2))
+    return p.assign(weight=p["weight"].round(1)), q
+
+
+def test_the_estimator_names_the_column(rounded):
+    p, q = rounded
+    divergence = KLDivergence("bias_reduced").fit(q)
+    assert any(reason.startswith(ROUNDED) for reason in divergence.estimate(p).reasons)
+    far = q.assign(weight=np.append(np.arange(399) * 1e-300, 1e300))
+    with pytest.raises(ValueError, match="^Column 'weight' of Q holds values that overflow"):
+        KLDivergence().fit(far)
+
+
+def test_a_sweep_and_a_matrix_name_the_column(rounded):
+    p, q = rounded
+    wide = q.assign(weight=q["weight"] * 1e4)
+    said = [e.reasons for e in kl_divergence_sweep(wide, wide + 0.1, [5], coordinates=None).values()]
+    assert any("The quartile range of column 'weight'" in reason for reason in said[0])
+    with pytest.warns(UserWarning, match=ROUNDED):
+        pairwise_divergence([p, q])
+
+
+@pytest.mark.parametrize("kind", ["frame", "parquet", "polars"])
+def test_rows_in_blocks_name_the_column(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    p = pd.DataFrame({"height": rng.normal(size=400), "weight": rng.normal(size=400)})
+    q, same = p.assign(weight=p["height"] * 2.0), p.assign(weight=3.0)
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+        q.to_parquet(tmp_path / "q.parquet")
+        same.to_parquet(tmp_path / "same.parquet")
+        q, same = tmp_path / "q.parquet", tmp_path / "same.parquet"
+    elif kind == "polars":
+        polars = pytest.importorskip("polars")
+        q, same = polars.from_pandas(q).lazy(), polars.from_pandas(same).lazy()
+    with pytest.raises(DegenerateDataError, match="^Column 'weight' is a linear function of column 'height'"):
+        entropy_batches(q)
+    with pytest.raises(DegenerateDataError, match="^Column 'weight' has one value only"):
+        entropy_batches(same)
+
+
+def test_reasons_of_rows_in_blocks_name_the_column():
+    rng = np.random.default_rng(0)
+    p, q = (pd.DataFrame({"height": rng.normal(size=400), "weight": rng.normal(size=400)}) for _ in range(2))
+    wide = [one.assign(weight=one["weight"] * 1e4) for one in (p, q)]
+    blocks = [[one[:150], one[150:]] for one in wide]
+    said = kl_divergence_batches(*blocks, method="common_radius").reasons
+    assert said == kl_divergence(*wide, method="common_radius").reasons
+    assert any("The quartile range of column 'weight' is" in reason for reason in said)
+
+
+def test_rounding_of_one_sample_is_seen_in_blocks(rounded):
+    blocks = [[one[:150], one[150:]] for one in rounded]
+    assert any(reason.startswith(ROUNDED) for reason in kl_divergence_batches(*blocks, method="bias_reduced").reasons)
 
 
 def test_a_number_that_is_no_column_stays():

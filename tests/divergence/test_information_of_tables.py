@@ -135,7 +135,7 @@ def test_rare_labels_are_said():
         (
             {"l": ["u", "v"] * 30, "a": range(60)},
             DegenerateDataError,
-            "Among rows with [uv]: .* function of those of others",
+            "Among rows with [uv]: .* function of those of columns before it",
         ),
         (
             {"l": ["u", "v"] * 30, "k": 2**60 + np.arange(60)},

@@ -110,7 +110,7 @@ def test_columns_closer_than_neighbouring_ranks(noise, told):
         (np.arange(9.0), np.arange(8.0), ValueError, "x has 9 rows and y 8"),
         (np.arange(4.0), np.arange(4.0) ** 2, DegenerateDataError, "4 rows tell nothing"),
         (np.arange(50.0), np.ones(50), DegenerateDataError, "Column 0 of y has one value only, 1.0"),
-        (np.arange(50.0), np.exp(np.arange(50.0) / 9.0), DegenerateDataError, "function of those of others"),
+        (np.arange(50.0), np.exp(np.arange(50.0) / 9.0), DegenerateDataError, "function of those of columns before it"),
         (np.arange(9.0), np.r_[np.arange(8.0), np.nan], ValueError, "row 8"),
         (np.arange(12.0), list("abcdefghijkl"), DegenerateDataError, "No label of y comes twice"),
         (np.arange(12.0), ["a"] * 12, DegenerateDataError, "y has one label only, 'a'"),

@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 
-from fastkl import SharedRowsWarning, SourceError, pairwise_divergence
+from fastkl import SharedRowsWarning, SourceError, jeffreys, jensen_shannon, kl_divergence, pairwise_divergence
 
 ROWS = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0, 1.0], 5)
 
@@ -48,6 +48,19 @@ def test_samples(metric):
 def test_the_distance_is_a_root():
     D = pairwise_divergence(samples())
     assert pairwise_divergence(samples(), "jensen_shannon_distance") == pytest.approx(np.sqrt(np.maximum(D, 0.0)))
+
+
+@pytest.mark.filterwarnings("ignore:.* of the matrix to doubt")
+def test_assisted_entries_are_those_of_the_call_for_two():
+    """Far apart, where neighbours alone lose much, and without units."""
+    groups = [x * [1.0, 50.0] for x in samples()]
+    for metric, call in (("kl", kl_divergence), ("jeffreys", jeffreys), ("jensen_shannon", jensen_shannon)):
+        D, errors = pairwise_divergence(groups, metric, method="assisted", return_errors=True)
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            found = call(groups[i], groups[j])
+            assert (D[i, j], errors[i, j]) == (float(found), found.standard_error)
+    with pytest.raises(ValueError, match="method='knn' is unknown"):
+        pairwise_divergence(groups, method="knn")
 
 
 def test_tables_are_matched_by_name():

@@ -195,6 +195,11 @@ def test_contours_of_another_density_enclose_the_stated_mass(ax):
     X = np.r_[RNG.normal(size=(200, 2)), RNG.normal(8.0, 0.5, size=(100, 2))]
     model = GaussianMixture(2, random_state=0).fit(X)
     display = DensityDisplay.from_estimator(model, X, ax=ax, masses=[0.8], n_draws=20_000)
+    first, again, other = (
+        DensityDisplay.from_estimator(model, X, plot=False, n_draws=500, rng=seed).data.levels.tolist()
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other  # by the other name of random_state
     fresh = stats.norm.rvs(size=(50_000, 2), random_state=1)
     which = np.random.default_rng(2).choice(2, p=model.weights_, size=50_000)
     factors = np.linalg.cholesky(model.covariances_)

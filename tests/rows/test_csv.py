@@ -214,3 +214,12 @@ def test_decimal_commas_are_exact(tmp_path, reader):
     lines = [";".join(repr(value).replace(".", ",") for value in row) for row in values.tolist()]
     (tmp_path / "X.csv").write_text("x;y\n" + "\n".join(lines))
     np.testing.assert_array_equal(contents(open_source(tmp_path / "X.csv")), values)
+
+
+def test_long_codes_stay_different_labels(tmp_path, reader):
+    """Of 19 digits, which are numbers of eight bytes, and of more: as floating-point numbers they were one label."""
+    for first, kind in ((2**60, int), (10**24, str)):
+        path = tmp_path / "codes.csv"
+        path.write_text("code\n" + "\n".join(str(first + i) for i in range(20)) + "\n")
+        labels = [value for block in open_source(path, labels=True).blocks() for value in block.X[:, 0].tolist()]
+        assert labels == [kind(first + i) for i in range(20)]

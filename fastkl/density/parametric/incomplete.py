@@ -17,6 +17,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.angles import warn_of_degrees
 from fastkl.density.base import BaseDensity
 from fastkl.density.validation import as_generator, read_rows
 from fastkl.divergence.options import one_seed
@@ -47,11 +48,12 @@ FILL_TOL, FILL_MAPS = 1e-6, 30  # of the fit whose conditional means stand in wh
 def refit_with_missing(family: Family, rows: Any, fit: Callable[[Any], None]) -> None:
     """``fit(rows)``, and once more where values turn out to be missing, which the family takes.
 
-    Rows of which nothing is known are left out, and a warning says how many these are.
+    Rows of which nothing is known are left out, and a warning says how many these are; another tells angles not in radians.
     """
     streamed = not isinstance(rows, Rows)
     try:
         fit(rows)
+        warn_of_degrees(family, rows)
         return
     except MissingValueError:
         if not family.takes_missing or (streamed and not rows.source.repeatable):

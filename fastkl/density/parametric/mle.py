@@ -28,6 +28,7 @@ from fastkl.density.validation import (
     resolve_family,
     take_columns_of,
     unchanged_on_error,
+    warn_of_events,
 )
 from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
@@ -152,7 +153,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             Rows; float32 and float64 are read without a copy. Labels for families of labels. ``multivariate_normal`` takes
             missing values (NaN): the likelihood is that of those that are known.
         y : None
-            Ignored.
+            Ignored; zeros and ones beside durations, which may tell censored ones, draw a warning.
         sample_weight : array-like of shape (n,), default=None
             Weights of at least 0; an integer weight counts as that many equal rows.
 
@@ -172,6 +173,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
             family = resolve_family(self.family)
             rows = read_rows(self, X, sample_weight, labels=family.labels, reset=True)
             refit_with_missing(family, rows, lambda rows: self._fit_finite(family, rows))
+            warn_of_events(family, rows, y)
         return self
 
     def _fit_finite(self, family: Family, rows: Rows) -> None:

@@ -44,7 +44,6 @@ from fastkl.divergence.estimate import Estimate, OfBoth, subjects_of
 from fastkl.divergence.nearest.atoms import lacking_in_columns
 from fastkl.divergence.nearest.column_doubts import ROUNDING
 from fastkl.divergence.nearest.diagnostics import (
-    dwelling_reasons,
     few_effective_rows,
     near_copies,
     negative_reasons,
@@ -53,6 +52,7 @@ from fastkl.divergence.nearest.diagnostics import (
 from fastkl.divergence.nearest.edges import edge_reasons
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.samples import divergence_neighbors
+from fastkl.divergence.nearest.serial import dwelling_reasons, paired_reasons
 from fastkl.divergence.options import Options
 
 # Fewer rows than this in either sample tell no more than neighbours do; so do fewer than twice the columns and two, up to 20.
@@ -120,7 +120,7 @@ def assisted_divergence(pair: SamplePair, options: Options) -> Estimate:
 
 def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState) -> Assisted:
     """The same, with the routes to it, for k neighbours and a generator that others may share."""
-    dwelling = dwelling_reasons(pair)
+    dwelling, paired = dwelling_reasons(pair), paired_reasons(pair)
     pair = in_order_of_values(pair)
     X, Y = pair.p.X, pair.q.X
     rng = np.random.default_rng(random_state.randint(2**31))
@@ -154,7 +154,8 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     reasons: list[str] = []
     of_tail: list[str] = []
     if standard_error:
-        reasons = dwelling + shared_rows_reasons(pair, shared) + _doubts(samples, chosen, regression, values, atoms)
+        reasons = dwelling + (shared_rows_reasons(pair, shared) or paired)
+        reasons += _doubts(samples, chosen, regression, values, atoms)
         of_tail = _doubts_of_tail(samples, chosen, regression, values)
         missed = 0.0 if atoms else missed_beyond(samples, chosen.log_ratio)
         of_tail += missed_reasons(missed, error)

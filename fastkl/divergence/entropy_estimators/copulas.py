@@ -172,10 +172,13 @@ def _copula_terms(
     """Minus the log-density of the copula at each row, for each number of neighbours."""
     try:
         white, log_volume = whiten(scores, shares)
-    except DegenerateDataError:
+    except DegenerateDataError as error:
+        if error.column is None:
+            raise
         raise DegenerateDataError(
-            "The ranks of one column are a function of those of others, so that the rows lie on a curve or "
-            "surface and have no density. Leave out columns that follow from others."
+            f"The ranks of column {error.column} are a function of those of columns before it, so that the rows lie on a curve "
+            "or surface and have no density. Leave out columns that follow from others.",
+            error.column,
         ) from None
     terms: FloatArray = terms_by_neighbors(white, weights, numbers, n_jobs)
     # Of the scores' density that of d independent normal ones is taken off: row by row, so that the terms vary as they should,

@@ -11,7 +11,7 @@ many. The errors of the terms are added as if these knew nothing of one another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.distinct import coded
 from fastkl.divergence.arguments import FloatArray, as_matrix, refuse_merged
+from fastkl.divergence.column_words import estimate_in_words, text_names
 from fastkl.divergence.estimate import Estimate, doubted
 from fastkl.divergence.labelled.information import FEWEST, Labels, between_labels, numbers_and_labels
 from fastkl.divergence.labelled.mixed_rows import has_labels, refuse_both_in_one
@@ -37,9 +38,6 @@ _SAID = 0.1
 # So many reasons are enough.
 _REASONS = 3
 
-# Of numbers and numbers, with the masses of the rows.
-OfNumbers = Callable[[FloatArray, FloatArray, FloatArray | None], Estimate]
-
 
 class Kinds(NamedTuple):
     """The columns of one side by kind.
@@ -50,35 +48,57 @@ class Kinds(NamedTuple):
         Numbers, if there are any.
     labels : ndarray of shape (n, c) or None
         Labels, if there are any.
+    called : list of str
+        What the columns of numbers are called: names or places, and of which side.
     """
 
     numbers: FloatArray | None
     labels: NDArray[Any] | None
+    called: list[str]
 
     @classmethod
     def of(cls, data: Any, name: str) -> Kinds:
         """Those of an argument; ValueError for integers that are one number as float64."""
         seen = look(data, name)
         if not has_labels(seen):
-            return cls(as_matrix(data, name), None)
+            X = as_matrix(data, name)
+            return cls(X, None, _called(data, name, range(X.shape[1])))
         refuse_both_in_one(seen, name)
         rows = as_rows(data, name)
         of_numbers = columns_without_text(rows)
         if not of_numbers:
-            return cls(None, rows)
+            return cls(None, rows, [])
         among_all = np.zeros_like(rows, dtype=object)  # so that an error has the place of a column
         among_all[:, of_numbers] = rows[:, of_numbers]
         refuse_merged(among_all, name, column_names(data))
-        return cls(rows[:, of_numbers].astype(np.float64), np.delete(rows, of_numbers, axis=1))
+        numbers, labels = rows[:, of_numbers].astype(np.float64), np.delete(rows, of_numbers, axis=1)
+        return cls(numbers, labels, _called(data, name, of_numbers))
 
     @property
     def n_rows(self) -> int:
         """Rows."""
-        return len(next(of_kind for of_kind in self if of_kind is not None))
+        return len(next(of_kind for of_kind in self[:2] if of_kind is not None))
 
     def at(self, rows: NDArray[Any]) -> Kinds:
         """Some of the rows."""
-        return Kinds(*(None if of_kind is None else of_kind[rows] for of_kind in self))
+        numbers, labels = (None if of_kind is None else of_kind[rows] for of_kind in self[:2])
+        return Kinds(numbers, labels, self.called)
+
+    def varying(self) -> Kinds:
+        """The numbers alone, without columns of one value."""
+        assert self.numbers is not None
+        kept = np.flatnonzero(np.ptp(self.numbers, axis=0) > 0.0)
+        return Kinds(self.numbers[:, kept], None, [self.called[j] for j in kept])
+
+
+def _called(data: Any, name: str, places: Sequence[int]) -> list[str]:
+    """What columns of a side are called in a sentence."""
+    names = text_names(data)
+    return [f"{repr(names[j]) if names else j} of {name}" for j in places]
+
+
+# Of numbers and numbers, with the masses of the rows.
+OfNumbers = Callable[[Kinds, Kinds, FloatArray | None], Estimate]
 
 
 def information_with_labels(
@@ -119,7 +139,7 @@ def information_with_labels(
         )
     with_error = replace(options, standard_error=True)
     among = _Among(x.at(kept), y.at(kept), masses[kept], weights is not None, with_error, n_jobs, of_numbers)
-    if sum(of_kind is not None for side in sides for of_kind in side) == 2:  # one of either side
+    if sum(of_kind is not None for side in sides for of_kind in side[:2]) == 2:  # one of either side
         every = np.arange(len(among.masses))
         found = among.labels(every) if x.labels is not None and y.labels is not None else among.mixed(every)
     else:
@@ -150,24 +170,21 @@ class _Among(NamedTuple):
     def mixed(self, rows: NDArray[np.intp], labels_of_x: bool | None = None) -> Estimate:
         """Of labels of one side and numbers of the other; by default of the side that has labels."""
         of_x = self.x.labels is not None if labels_of_x is None else labels_of_x
-        labelled, other, name = (self.x.labels, self.y.numbers, "x") if of_x else (self.y.labels, self.x.numbers, "y")
+        labelled, other, name = (self.x.labels, self.y, "x") if of_x else (self.y.labels, self.x, "y")
         assert labelled is not None
-        assert other is not None
+        assert other.numbers is not None
         labels = Labels.of(labelled[rows])
         if len(rows) < len(self.masses) and len(labels.names) == 1:
             return Estimate(0.0, 0.0, len(rows), "by labels", {"reasons": []})
         labels.refuse_distinct(name, FEWEST)
-        numbers = np.ascontiguousarray(other[rows], dtype=np.float64)
-        return numbers_and_labels(numbers, labels, self.masses[rows], self.options, self.n_jobs)
+        numbers = np.ascontiguousarray(other.numbers[rows], dtype=np.float64)
+        found = numbers_and_labels(numbers, labels, self.masses[rows], self.options, self.n_jobs)
+        return estimate_in_words(found, other.called)
 
     def numbers(self, rows: NDArray[np.intp]) -> Estimate:
         """Of numbers and numbers, of which those that are equal in all of the rows tell nothing."""
-        assert self.x.numbers is not None
-        assert self.y.numbers is not None
-        varying = [
-            of_side[:, np.ptp(of_side, axis=0) > 0.0] for of_side in (self.x.numbers[rows], self.y.numbers[rows])
-        ]
-        if not (varying[0].size and varying[1].size):
+        varying = [side.at(rows).varying() for side in (self.x, self.y)]
+        if not (varying[0].called and varying[1].called):
             return Estimate(0.0, 0.0, len(rows), "by labels", {"reasons": []})
         return self.of_numbers(varying[0], varying[1], self.masses[rows] if self.weighted else None)
 

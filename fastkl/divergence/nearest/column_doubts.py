@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl.divergence.arguments import Sample
+from fastkl.divergence.arguments import Totals
 from fastkl.divergence.estimate import OfBoth
-from fastkl.divergence.nearest.neighbors import Pair, SamplePair
+from fastkl.divergence.nearest.neighbors import Pair
 
 ROUNDING = "rounding"  # the subject of such a doubt
 # A column is rounded in one sample if at least this part of its values is repeated, and in the other at most that part.
@@ -29,8 +29,6 @@ def column_reasons(pair: Pair, radius: float) -> list[str]:
 
     ``radius`` is a usual distance between neighbours: beside a large one steps of rounded values do not matter.
     """
-    if not isinstance(pair, SamplePair):
-        return []
     both = [_looked_at(sample) for sample in (pair.p, pair.q)]
     reasons = unit_reasons(both)
     different = [1 + np.count_nonzero(X[1:] != X[:-1], axis=0) for X in both]
@@ -49,7 +47,7 @@ def column_reasons(pair: Pair, radius: float) -> list[str]:
 
 def units_of(pair: Pair) -> list[str]:
     """The reason to doubt distances between the rows of a pair alone."""
-    return unit_reasons([_looked_at(sample) for sample in (pair.p, pair.q)]) if isinstance(pair, SamplePair) else []
+    return unit_reasons([_looked_at(sample) for sample in (pair.p, pair.q)])
 
 
 def unit_reasons(samples: list[NDArray[Any]]) -> list[str]:
@@ -67,9 +65,9 @@ def unit_reasons(samples: list[NDArray[Any]]) -> list[str]:
     ]
 
 
-def _looked_at(sample: Sample) -> NDArray[Any]:
+def _looked_at(sample: Totals) -> NDArray[Any]:
     """Sorted columns of rows spread over a sample, few enough to be sorted at no cost: (b, d)."""
-    return np.sort(sample.X[:: -(-sample.n_rows // _LOOKED_AT)], axis=0)
+    return np.sort(sample.rows_throughout(-(-sample.n_rows // _LOOKED_AT)), axis=0)
 
 
 def _step(ordered: NDArray[Any]) -> float:

@@ -23,6 +23,7 @@ from fastkl.divergence.nearest.column_doubts import column_reasons
 from fastkl.divergence.nearest.edges import edge_reasons
 from fastkl.divergence.nearest.neighbors import Neighbors, Pair, SamplePair, Slab
 from fastkl.divergence.nearest.reach import FarthestRows
+from fastkl.divergence.nearest.serial import paired_reasons
 from fastkl.exceptions import SharedRowsWarning
 
 MANY_COLUMNS = 10
@@ -35,9 +36,6 @@ UNREACHED, _OF_ERROR = 5.0, 0.75
 # A row is a copy of one that is nearer by so much than the next one, which chance does to a thousandth of rows at most. So large
 # a part of them with a copy is not by chance; so many are looked at.
 _NEARER, _COPIED, _LOOKED_AT = 1e-3, 0.1, 2000
-# Rows stay what the row before was if at least this part does, beyond chance by so many standard deviations; where fewer than the
-# other part are different they are symbols, in whatever order.
-_STAYS, _BEYOND_CHANCE, _DIFFERENT_ROWS = 0.05, 8.0, 0.2
 
 
 class FixedKSweep:
@@ -138,7 +136,7 @@ def divergence_diagnostics(
     of p.
     """
     shared = shared_rows(pair, sweep)
-    reasons = shared_rows_reasons(pair, shared)
+    reasons = shared_rows_reasons(pair, shared) or (paired_reasons(pair) if isinstance(pair, SamplePair) else [])
     reasons += column_reasons(pair, sweep.radius) + edge_reasons(pair) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q)
     drifts, bias = sweep.reasons(value, error)
@@ -205,23 +203,6 @@ def many_columns(sample: Totals) -> list[str]:
             "many columns",
         )
     ]
-
-
-def dwelling_reasons(pair: SamplePair) -> list[str]:
-    """The reasons to doubt rows that are what the row before was more often than by chance: they are no independent draws."""
-    reasons = []
-    for name, X in (("p", pair.p.X), ("q", pair.q.X)):
-        n, stays = len(X), int(np.all(X[1:] == X[:-1], axis=1).sum())
-        if stays < _STAYS * n or np.any(np.all(X[1:] >= X[:-1], axis=0) | np.all(X[1:] <= X[:-1], axis=0)):
-            continue  # rows in order, among which equal ones are neighbours
-        counts = np.unique(X, axis=0, return_counts=True)[1]
-        by_chance = float(np.sum(counts * (counts - 1.0))) / n
-        if len(counts) > _DIFFERENT_ROWS * n and stays > by_chance + _BEYOND_CHANCE * np.sqrt(by_chance + 1.0):
-            reasons.append(
-                f"{stays} of {n} rows of {name} are equal to the row before them, as states of a Markov chain are, and rows are "
-                "taken for independent draws: give each run of equal rows once, with its length as its weight, or every k-th row."
-            )
-    return reasons
 
 
 def few_effective_rows(*samples: Totals) -> list[str]:

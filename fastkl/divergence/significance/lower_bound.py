@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.text_tables import html_facts
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.learned_ratio import MixedRows
@@ -100,6 +101,7 @@ class LowerBound(float):
         return type(self), (self.value, self.level, self.n_samples, dict(self.diagnostics))
 
 
+@knows_other_keywords
 def kl_lower_bound(
     p: Any,
     q: Any,

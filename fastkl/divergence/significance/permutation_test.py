@@ -16,14 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, digamma
 
 from fastkl._core._threads import effective_n_threads
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
 from fastkl.divergence._labels import LANES, score_labels, score_permutations
 from fastkl.divergence.arguments import FloatArray, require_count, resolve_neighbors
+from fastkl.divergence.column_words import by_names
 from fastkl.divergence.interval_picture import interval_picture
 from fastkl.divergence.labelled.mixed_rows import MixedColumns, mixed_columns_or_draws
 from fastkl.divergence.nearest.neighbors import SamplePair
-from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, operands, sample_pair
+from fastkl.divergence.nearest.serial import dwelling_reasons, serial_reasons
+from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, names_of, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.significance.combined_test import combined_test
 from fastkl.spatial import NeighborIndex
@@ -90,6 +93,7 @@ class PermutationTest(NamedTuple):
         return low, 1.0 if count == n else float(betaincinv(count + 1.0, n - count, 0.975))
 
 
+@knows_other_keywords
 def permutation_test(
     p: Any,
     q: Any,
@@ -144,6 +148,11 @@ def permutation_test(
     ValueError
         As in `kl_divergence`, and weights.
 
+    Warns
+    -----
+    UserWarning
+        So few rows that no p-value can be small; rows that go with the row before, as those of a chain or a series in time.
+
     Notes
     -----
     The p-value is (1 + b) / (1 + B), with b of B random permutations at least as large as the statistic, which keeps its level at
@@ -192,8 +201,11 @@ def permutation_test(
                 "n_neighbors asks for the neighbour statistic alone, and labels have no distances. Leave it out."
             )
         return permutation_test_by_kind(mixed, n_permutations, rng, n_jobs)
-    pair = _TESTED(*operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl"), options=options)
+    both = operands(p, q, n_jobs=n_jobs, discrete_call="discrete_kl")
+    pair = _TESTED(*both, options=options)
     n, m = pair.p.n_rows, pair.q.n_rows
+    for reason in dwelling_reasons(pair) or serial_reasons(pair):
+        warn(by_names(reason, names_of(*both)), UserWarning)
     _warn_of_few(n, m)
     k = resolve_neighbors(n_neighbors, n + m, default=_many_neighbors(n + m))
     if n_neighbors is None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.special.gamma_functions import log_excess
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.symbols.probability_rows import Probabilities, exact, numbers_of, of_rows, read
@@ -24,6 +25,7 @@ __all__ = ["discrete_cross_entropy", "discrete_entropy", "discrete_kl"]
 _LARGE = 0.05
 
 
+@knows_other_keywords
 def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
     """Entropy of known discrete distributions, in nats.
 
@@ -69,6 +71,7 @@ def discrete_entropy(pk: ArrayLike, *, logits: bool = False, temperature: float 
     return exact(_expected_surprisal(vector.p, vector.log_p))
 
 
+@knows_other_keywords
 def discrete_cross_entropy(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
     """Cross-entropy of known discrete distributions: expected surprisal under ``qk`` when ``pk`` is true, in nats.
 
@@ -115,6 +118,7 @@ def discrete_cross_entropy(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False
     return of_rows(lambda p, q: _expected_surprisal(p.p, q.log_p), pk, qk, logits, temperature)
 
 
+@knows_other_keywords
 def discrete_kl(pk: ArrayLike, qk: ArrayLike, *, logits: bool = False, temperature: float = 1.0) -> Any:
     """Kullback-Leibler divergence KL(pk to qk) of known discrete distributions, in nats.
 

@@ -55,6 +55,8 @@ class DaskSource(Source):
         Rows that are worked on at a time in a task; by default some 64 MiB of numbers.
     labels : bool, default=False
         Whether to leave values as they are.
+    exact : bool, default=False
+        Whether to refuse whole numbers of which neighbours are one float64.
 
     Raises
     ------
@@ -71,13 +73,15 @@ class DaskSource(Source):
         weights: Any = None,
         block_rows: int | None = None,
         labels: bool = False,
+        exact: bool = False,
     ):
-        self._given, self._weights, self._labels = collection, weights, labels
+        self._given, self._weights, self._labels, self._exact = collection, weights, labels, exact
         self._block_rows = block_rows
         self._open(columns)
 
     def _open(self, columns: Sequence[Any] | None) -> None:
         opened = open_partitions(self._given, columns, self._weights, self._labels)
+        opened = replace(opened, choice=replace(opened.choice, exact=self._exact))
         self._opened, self._lengths = opened, opened.known_lengths()
         self.names, self.n_columns = opened.names, opened.n_columns
         self.n_rows = None if np.isnan(opened.lengths).any() else int(sum(opened.lengths))

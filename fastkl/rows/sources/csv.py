@@ -29,6 +29,7 @@ from fastkl.rows.sources.read_ahead import read_ahead
 from fastkl.rows.weights import Weights
 
 TEXT_BYTES, TEXT_ROWS, TEXT_VALUES = 8 << 20, 1 << 15, 1 << 20  # at most so much at a time
+_WHOLE, _LONGEST = r"\s*[+-]?\d+\s*", 18  # whole numbers, and digits that all of them are told apart by
 MOST_COLUMNS = 20_000  # Arrow takes 7 KB for each, however few the rows
 
 
@@ -128,9 +129,15 @@ class CsvSource(Source):
         if self._weights is not None:
             self._weights.check(row)
 
+    def _label_number(self, text: str) -> float:
+        """A label as a number; ValueError where it is too long to be one number, as codes of 20 digits are."""
+        if len(text) > _LONGEST and re.fullmatch(_WHOLE, text):
+            raise ValueError
+        return self._dialect.number(text)
+
     def _label_kinds(self) -> dict[str, Callable[[str], Any]]:
         """What the labels of each column are, by a pass of its own."""
-        kinds: tuple[Callable[[str], Any], ...] = (_int, self._dialect.number, _bool, str)
+        kinds: tuple[Callable[[str], Any], ...] = (_int, self._label_number, _bool, str)
         left = dict.fromkeys(self._wanted, 0)
         for batch in self._batches(set(), set(self._wanted)):
             for name in left:
@@ -260,9 +267,10 @@ def _read_safely(path: Path, read: Callable[[], Any]) -> Any:
 
 
 def _int(text: str) -> int:
-    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", text):
+    value = int(text) if re.fullmatch(_WHOLE, text) else None
+    if value is None or not -(2**63) <= value < 2**63:
         raise ValueError
-    return int(text)
+    return value
 
 
 def _bool(text: str) -> bool:

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fastkl._core.whole_numbers import EXACT
+
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"]
 DELIMITERS = ",;\t"
 LOOKED_AT, MOST_CHARACTERS = 100, 1 << 20  # lines, and what they may hold
-EXACT = 2**53  # from here on whole numbers are not told apart as floating-point numbers
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastkl.exceptions import SourceError
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.npy_file import NpyFile, OpenFile
-from fastkl.rows.reading import as_floats, numbers, refuse_dates_and_nested
+from fastkl.rows.reading import as_floats, numbers, refuse_dates_and_nested, refuse_inexact
 from fastkl.rows.source import Block, SourceInParts, default_rows
 from fastkl.rows.weights import Weights
 
@@ -32,6 +32,7 @@ class NpySource(SourceInParts):
         block_rows: int | None = None,
     ):
         self.file, self.weights, self.labels = NpyFile(path), weights, choice.labels
+        self.exact = choice.exact
         if choice.weights is not None:
             raise SourceError(
                 f"{self.file.path} has columns without names, so that {choice.weights!r} names no weights."
@@ -77,5 +78,7 @@ class NpySource(SourceInParts):
                 [numbers(X[:, i], f"{self.file.path}, column {j}", first) for i, j in enumerate(chosen)], axis=1
             )
         if not self.labels:
+            for i, j in enumerate(self.columns or range(X.shape[1]) if self.exact else ()):
+                refuse_inexact(X[:, i], f"{self.file.path}, column {j}")
             return as_floats(X)
         return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from fastkl._core.whole_numbers import EXACT
 from fastkl.exceptions import SourceError
 from fastkl.rows import arrow
 from fastkl.rows.batch import Choice, chosen
 from fastkl.rows.columns import column_number
 from fastkl.rows.source import Block, SourceInParts, default_rows
-from fastkl.rows.sources.csv_dialect import EXACT
 from fastkl.rows.sources.queries import STREAM_BUFFER
 from fastkl.rows.sources.read_ahead import read_ahead
 from fastkl.rows.weights import Weights

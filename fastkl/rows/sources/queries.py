@@ -221,7 +221,7 @@ class QuerySource(SourceInParts):
             )
         self._wanted = [names[j] for j in chosen(self._choice, names, len(names), self._query.what)]
         self._read = self._wanted + ([] if weight is None or weight in self._wanted else [weight])
-        self._as_read = Choice(self._wanted, weight, self._choice.labels)
+        self._as_read = Choice(self._wanted, weight, self._choice.labels, exact=self._choice.exact)
         self.names, self.n_columns = self._wanted, len(self._wanted)
 
     def select(self, columns: Sequence[Any]) -> None:

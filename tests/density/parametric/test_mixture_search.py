@@ -239,8 +239,8 @@ def test_rounded_rows_have_a_maximum(seed):
     fit = MixtureMLE(3, random_state=seed, standard_errors=False).fit(X)
     assert fit.converged_
     assert not fit.spurious_components_
-    labels = fit.predict(X)
-    assert fit.log_likelihood_ >= highest_log_likelihood(X, labels) - ENOUGH
+    # where plain EM ends from all of 300 starts that don't collapse (groups about three rows, 100 maps with .1 on the diagonals)
+    assert fit.log_likelihood_ == pytest.approx(-343.39217, abs=ENOUGH)
 
 
 def test_components_of_two_families_change_places_at_the_same_height():
