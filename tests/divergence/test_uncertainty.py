@@ -107,7 +107,10 @@ def test_no_standard_error_when_it_is_not_wanted():
         assert np.isnan(call(x, y, standard_error=False).standard_error)
         assert call(x, y, standard_error=False) == call(x, y)
     assert np.isnan(kl_divergence(x, stats.norm(), standard_error=False).standard_error)
-    assert np.isnan(entropy(x, standard_error=False).standard_error)
+    for method in ("auto", "knn", "weighted_knn", "spacings", "marginal_split"):
+        found = entropy(x, method=method, standard_error=False)
+        assert np.isnan(found.standard_error)
+        assert found == entropy(x, method=method)
 
 
 @pytest.mark.parametrize("name", PAIRS)
