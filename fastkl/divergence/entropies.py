@@ -16,7 +16,7 @@ from fastkl.divergence.entropy_estimators.entropy_methods import (
     entropy_by_method,
 )
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
-from fastkl.divergence.estimate import Estimate, doubted, moved
+from fastkl.divergence.estimate import Estimate, moved
 from fastkl.divergence.labelled.entropy import entropy_of_table
 from fastkl.divergence.labelled.mixed_rows import MixedTables, mixed_operands
 from fastkl.divergence.labelled.two_tables import divergence_of_tables
@@ -146,8 +146,7 @@ def _entropy_of_numbers(sample: Sample, options: Options) -> Estimate:
     if options.method == "auto":
         return default_entropy(sample, options)
     if options.method != "knn":
-        found = entropy_by_method(sample, options.method, options.n_neighbors)
-        return found if options.standard_error else doubted(found, found.reasons, error=float("nan"))
+        return entropy_by_method(sample, options.method, options.n_neighbors)
     return sample_entropy(SamplePair(sample, sample), options.n_neighbors, options.standard_error)
 
 

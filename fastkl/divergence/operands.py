@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
 from fastkl.divergence.column_words import error_by_names, estimate_by_names
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, doubted
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.models.model import Model, is_model
@@ -182,10 +182,14 @@ class Rules(Generic[T]):
         for kinds in product(*(type(one).__mro__ for one in given)):
             if kinds in self._rules:
                 try:
-                    found = self._rules[kinds](*given, options)
+                    found: Any = self._rules[kinds](*given, options)
                 except DegenerateDataError as error:
                     raise error_by_names(error, _names(given)) from error.__cause__
-                return cast("T", estimate_by_names(found, _names(given))) if isinstance(found, Estimate) else found
+                if isinstance(found, Estimate):
+                    if not options.standard_error and found.standard_error > 0.0:  # one that came with the value
+                        found = doubted(found, found.reasons, error=float("nan"))
+                    found = estimate_by_names(found, _names(given))
+                return cast("T", found)
         raise ValueError(_refusal(given))
 
 
