@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.warned import warn
+from fastkl._core.wording import capital
 from fastkl.families.base import Family
 from fastkl.rows.columns import named
 
@@ -25,28 +26,29 @@ def warn_of_degrees(family: Family, rows: AnyRows) -> None:
     """Say so where columns that a family takes for angles in radians seem to be in other units."""
     columns = sorted(set(_angles(family, rows.n_columns)))
     if columns and (isinstance(rows, Rows) or rows.source.repeatable):  # type: ignore[attr-defined]
-        X = rows.X if isinstance(rows, Rows) else rows.sample(_LOOKED_AT).X
-        warn_of_columns_in_degrees(X, columns, rows.names)
+        looked_at = rows if isinstance(rows, Rows) else rows.sample(_LOOKED_AT)
+        X = looked_at.of_positive_weight().X
+        for j in columns:
+            warn_of_values_in_degrees(X[:, j], named(j, rows.names))
 
 
-def warn_of_columns_in_degrees(X: NDArray[Any], columns: Iterable[int], names: Any) -> None:
-    """Say so where these columns seem to be angles in other units than radians.
+def warn_of_values_in_degrees(values: NDArray[Any], place: str) -> None:
+    """Say so where these seem to be angles in other units than radians.
 
     Most values are beyond a turn, some beyond two, none beyond the longest period; and they are whole numbers, or have no
     direction as radians, which angles that were unwrapped over several turns keep.
     """
-    for j in columns:
-        x = X[:: -(-len(X) // _LOOKED_AT), j].astype(np.float64)
-        size = np.abs(x)
-        if not 2.0 * _TURN < size.max() <= _MOST or np.mean(size > _TURN) < 0.5:
-            continue
-        length = len(x) * np.abs(np.exp(1j * x).mean()) ** 2
-        if np.all(x == np.round(x)) or (len(x) >= _FEW and length < _DIRECTION):
-            said = named(j, names)
-            warn(
-                f"{said[0].upper()}{said[1:]} holds angles of up to {size.max():.4g}, most of them beyond 2 pi, and they are "
-                "taken as radians. Of degrees pass numpy.radians(X); of hours or another period X * 2 * numpy.pi / period."
-            )
+    x = values[:: max(-(-len(values) // _LOOKED_AT), 1)].astype(np.float64)
+    size = np.abs(x)
+    largest = size.max(initial=0.0)
+    if not 2.0 * _TURN < largest <= _MOST or np.mean(size > _TURN) < 0.5:
+        return
+    length = len(x) * np.abs(np.exp(1j * x).mean()) ** 2
+    if np.all(x == np.round(x)) or (len(x) >= _FEW and length < _DIRECTION):
+        warn(
+            f"{capital(place)} holds angles of up to {largest:.4g}, most of them beyond 2 pi, and they are taken as radians. Of "
+            "degrees pass numpy.radians(X); of hours or another period X * 2 * numpy.pi / period."
+        )
 
 
 def _angles(family: Any, d: int) -> Iterable[int]:

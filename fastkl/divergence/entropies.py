@@ -135,6 +135,8 @@ def entropy(
 
 def _entropy_of_sample(p: SampleOperand, options: Options) -> Estimate:
     """The distribution behind a sample."""
+    if options.n_draws is not None:
+        raise ValueError("n_draws= is a number of draws from a model; p is a sample. Leave it out.")
     table = mixed_operands(p, p, options)
     if table is None:
         return _entropy_of_numbers(p.sample, options)

@@ -110,8 +110,11 @@ def kl_from_log_probs(
         _warn_of_distributions(p, q)
     present = _present(p.shape, lengths)
     _refuse_impossible(p, q, present)
+    weights = read_weights(sample_weight, len(p))
+    if weights is not None and not weights.all():
+        kept = weights > 0.0
+        p, q, present, weights = p[kept], q[kept], present[kept], weights[kept]
     n, tokens = len(p), int(present.sum())
-    weights = read_weights(sample_weight, n)
     with np.errstate(over="ignore", invalid="ignore"):
         log_ratio = np.where(present, q - p, 0.0)
         terms = _terms(log_ratio, form).sum(axis=1)

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl.divergence.arguments import Sample, as_sample, same_columns
 from fastkl.divergence.column_words import errors_by_names, estimate_by_names, text_names
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, doubted
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
 from fastkl.divergence.models.draws import default_draws, drawn_sample, resolve_draws
 from fastkl.divergence.models.model import Model, is_model
@@ -181,8 +181,12 @@ class Rules(Generic[T]):
             if kinds in self._rules:
                 names = names_of(*given)
                 with errors_by_names(names):
-                    found = self._rules[kinds](*given, options)
-                return cast("T", estimate_by_names(found, names)) if isinstance(found, Estimate) else found
+                    found: Any = self._rules[kinds](*given, options)
+                if isinstance(found, Estimate):
+                    if not options.standard_error and found.standard_error > 0.0:  # one that came with the value
+                        found = doubted(found, found.reasons, error=float("nan"))
+                    found = estimate_by_names(found, names)
+                return cast("T", found)
         raise ValueError(_refusal(given))
 
 

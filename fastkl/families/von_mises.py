@@ -9,10 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import i0e, i1e
 
 from fastkl._core.array_types import Floats, Params, Statistics
-from fastkl._core.rows import Rows
 from fastkl._core.special.von_mises_tails import log_von_mises_tails, turn_ends
-from fastkl._core.warned import warn
-from fastkl._core.wording import capital
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.quantiles import continuous_quantile
@@ -24,7 +21,6 @@ LOG_2PI = np.log(2.0 * np.pi)
 _LARGE = 32.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(120)
 FAR = 1e3  # angles beyond it are turned to within half a turn of 0 before another is subtracted from them
-DEGREES = 360.0  # no angles beyond it are taken for degrees
 NO_LENGTH = 4.0 * np.finfo(np.float64).eps  # a mean resultant length that is all rounding
 
 
@@ -37,25 +33,6 @@ def _series(terms: int) -> list[float]:
 
 
 _SERIES = _series(22)  # the terms left out are below 1e-18 of the value
-
-
-def warn_of_degrees(values: NDArray[Any], place: str) -> None:
-    """Warn of angles over more than two turns, half of them beyond one, that are not beyond 360."""
-    if values.dtype.kind not in "iuf" or not len(values):
-        return
-    low, high = values.min(), values.max()
-    if high - low > 4.0 * np.pi and max(-low, high) <= DEGREES and np.median(np.abs(values)) > 2.0 * np.pi:
-        warn(
-            f"{capital(place)} goes from {low:.4g} to {high:.4g}, and angles are in radians: if these are degrees, "
-            "numpy.deg2rad makes radians of them."
-        )
-
-
-def warn_of_angles(rows: Rows) -> None:
-    """The same for every column of angles."""
-    counted = rows.of_positive_weight().X
-    for j in range(rows.n_columns):
-        warn_of_degrees(counted[:, j], rows.column(j))
 
 
 class VonMises(UnivariateFamily):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -207,6 +208,10 @@ class VonMisesFisher(Family):
         z /= np.linalg.norm(z, axis=1, keepdims=True)
         x = (1.0 - gap)[:, None] * direction + np.sqrt(gap * (2.0 - gap))[:, None] * z
         return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
+        """Of all columns, in any order."""
+        return self.of_columns(params, columns) if len(columns) == len(params["direction"]) else None
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         direction, k = params["direction"], float(params["concentration"])

@@ -167,21 +167,23 @@ class DensityDisplay(Display):
         rows, names = rows_and_names(estimator, X)
         chosen = chosen_columns(column, names)
         weights = read_weights(sample_weight, len(rows), beside=X)
+        kept = slice(None) if weights is None else weights > 0.0
+        weights = None if weights is None else weights[kept]
         draws_of = as_random_state(one_seed(random_state, rng, default=0))
 
         def one(columns: list[int], model: Model) -> DensityDisplay:
             labels, values = [names[j] for j in columns], rows[:, columns]
             data: Curve | Bars | Plane
             if len(columns) == 2:
-                data = plane(model, numbers_of(values), weights, masses, n_points or 150, n_draws, draws_of)
+                data = plane(model, numbers_of(values)[kept], weights, masses, n_points or 150, n_draws, draws_of)
             elif model.discrete:
                 of_labels = bool(getattr(model.family, "labels", False))
-                data = bars(model, values[:, 0] if of_labels else numbers_of(values[:, 0]), weights)
+                data = bars(model, (values[:, 0] if of_labels else numbers_of(values[:, 0]))[kept], weights)
             else:
-                data = curve(model, numbers_of(values[:, 0]), weights, bins, n_points or 500)
+                data = curve(model, numbers_of(values[:, 0])[kept], weights, bins, n_points or 500)
             known = name or name_of(estimator if len(chosen) <= 2 and not pairs else model.thing)
             own = [unit for j, unit in zip(chosen, units_of, strict=True) if j in columns]
-            return cls(data=data, columns=labels, units=own, name=known, n_rows=len(rows))
+            return cls(data=data, columns=labels, units=own, name=known, n_rows=len(rows[kept]))
 
         units_of = unit_of(units, [names[j] for j in chosen])
         displays = _panels(

@@ -175,12 +175,13 @@ class GoodnessDisplay(Display):
         rows, names = rows_and_names(estimator, X)
         chosen = chosen_columns(column, names)
         weights = read_weights(sample_weight, len(rows), beside=X)
+        n_rows = len(rows) if weights is None else int(np.count_nonzero(weights))
         displays = []
         for j, unit in zip(chosen, unit_of(units, [names[j] for j in chosen]), strict=True):
             part = marginal(estimator, [j], len(names))
             data = _points(part, numbers_of(rows[:, j]), weights, kind, names[j])
             displays.append(
-                cls(data=data, kind=kind, column=names[j], unit=unit, name=name or name_of(part), n_rows=len(rows))
+                cls(data=data, kind=kind, column=names[j], unit=unit, name=name or name_of(part), n_rows=n_rows)
             )
         found = displays[0] if len(displays) == 1 else DensityPanels.side_by_side(displays)
         return found.plot(ax=ax) if plot else found

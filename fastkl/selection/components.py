@@ -224,6 +224,10 @@ def choose_components(
     kinds = _kinds(template.family, covariance_types)
     if criterion == "bootstrap" and (len(kinds) > 1 or sample_weight is not None):
         raise ValueError("criterion='bootstrap' is for one type of covariance, and for rows without weights.")
+    if criterion == "bootstrap" and (least := 1.0 / (1.0 + n_resamples)) > level:
+        raise ValueError(
+            f"No p-value of {n_resamples} draws is below {least:.2g}: no test rejects at level={level}. Take more draws."
+        )
     generator = as_generator(random_state)
     seed = int(generator.integers(2**31))
     template.set_params(init=None, weights=None, standard_errors=False, random_state=seed)

@@ -161,7 +161,7 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
     left_out : dict of str
         Columns that no family was fitted to, with the reason.
     n_rows : int
-        Rows of the table.
+        Rows of the table, without those of weight 0.
     n_ranked_rows : int
         Rows, drawn at random, that the ranking rests on.
     n_folds : int

@@ -15,10 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.warned import warnings_kept
 from fastkl._core.wording import capital
+from fastkl.density.angles import warn_of_values_in_degrees
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.exceptions import DegenerateDataError
-from fastkl.families.von_mises import warn_of_degrees
 from fastkl.rows.columns import as_list, column_numbers, named
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
@@ -103,8 +103,8 @@ def make_product_density(
     for j, (key, label) in enumerate(zip(keys, group_names(keys), strict=True)):
         place = named(j, names)
         values = numbers_or_labels(columns[j], place)
-        if j in turning:
-            warn_of_degrees(values[used], place)
+        if j in turning and values.dtype.kind in "iuf":
+            warn_of_values_in_degrees(values[used], place)
         tried = ("von_mises",) if j in turning else _candidates(values[used], place)
         family = _best(tried, values, weights, criterion, place)
         groups.append((label, DensityMLE(family), [key]))

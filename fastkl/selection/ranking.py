@@ -119,15 +119,13 @@ def rank_families(
     """
     random_state = one_seed(random_state, rng, default=0)
     asked = _names(families)
-    columns, left_out, n_rows = _columns(X, angles, keep, asked)
-    weights = read_weights(sample_weight, n_rows, beside=X)
-    index = np.flatnonzero(np.ones(n_rows) if weights is None else weights)  # rows of weight 0 are as good as absent
+    columns, left_out, index, weights = _columns(X, angles, keep, asked, sample_weight)
     if isinstance(random_state, np.random.Generator):
         random_state = as_random_state(random_state)
     shuffled = as_random_state(random_state)
-    drawn = index
+    every = drawn = np.arange(len(index))
     if max_rows is not None and len(index) > max_rows:
-        drawn = np.sort(shuffled.choice(index, max_rows, replace=False))
+        drawn = np.sort(shuffled.choice(every, max_rows, replace=False))
     if not 2 <= cv <= len(drawn):
         raise ValueError(f"cv is a number of parts between 2 and the number of rows, {len(drawn)}, not {cv}.")
     table = _Table(
@@ -135,7 +133,7 @@ def rank_families(
         None if weights is None else weights[drawn],
         index,
         drawn,
-        _folds(len(drawn), cv, random_state if drawn is index else shuffled),
+        _folds(len(drawn), cv, random_state if drawn is every else shuffled),
         n_jobs,
         (lambda name: None) if progress is None else progress,
     )
@@ -146,7 +144,7 @@ def rank_families(
         choices=choices,
         block=block,
         left_out=left_out,
-        n_rows=n_rows,
+        n_rows=len(index),
         n_ranked_rows=len(drawn),
         n_folds=cv,
         n_excluded=excluded,
@@ -155,7 +153,7 @@ def rank_families(
 
 @dataclass(frozen=True)
 class _Table:
-    """The columns to rank with their families, the rows that are drawn for it, and the folds of these."""
+    """The columns to rank with their families, the numbers of their rows, those that are drawn for it, and the folds of these."""
 
     columns: list[tuple[Column, Candidates]]
     weights: Floats | None
@@ -218,13 +216,7 @@ class _Table:
             yield column, found, trials
 
     def _outside(self, name: str, column: Column) -> str | None:
-        whole = len(self.index) == len(column.values)
-        return outside_support(
-            name,
-            column.numbers if whole else column.numbers[self.index],
-            column.place,
-            None if whole else self.index,
-        )
+        return outside_support(name, column.numbers, column.place, self.index)
 
     def _joint_families(self, block: Sequence[Any], asked: Any) -> tuple[list[str], bool]:
         """Joint families of the block, and whether its columns are parts that sum to 1, which leaves only the Dirichlet."""
@@ -263,8 +255,13 @@ def _names(families: Sequence[str] | str | None) -> tuple[str, ...] | str | None
     return tuple(dict.fromkeys(all_families.by_name(name).name for name in given))
 
 
-def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Column, Candidates]], dict[Any, str], int]:
-    """The columns to rank, each with its families; those left out with the reason; and the number of rows."""
+def _columns(
+    X: Any, angles: Any, keep: Any, asked: Any, sample_weight: Any
+) -> tuple[list[tuple[Column, Candidates]], dict[Any, str], NDArray[np.intp], Floats | None]:
+    """The columns to rank, each with its families; those left out with the reason; the rows that have a weight, and it.
+
+    Rows of weight 0 are absent from the columns.
+    """
     refuse_unread(X, "X")
     names = column_names(X) if is_table(X) else None
     left_out = {} if names is None else _dates_and_nested(X, names)
@@ -279,6 +276,10 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
     else:
         values, texts = table_columns(look(X, "X"))
     keys: Sequence[Any] = range(len(values)) if texts is None else texts
+    weights = read_weights(sample_weight, len(values[0]), beside=X)
+    index = np.arange(len(values[0])) if weights is None else np.flatnonzero(weights)
+    if weights is not None:
+        values, weights = [column[index] for column in values], weights[index]
     raise_if_missing(values, texts)
     turning = column_numbers(as_list(angles), X, texts, len(values))
     kept = column_numbers(as_list(keep), X, texts, len(values))
@@ -306,7 +307,7 @@ def _columns(X: Any, angles: Any, keep: Any, asked: Any) -> tuple[list[tuple[Col
     _raise_if_not_compared(asked, [candidates for _, candidates in found])
     if names is not None:
         left_out = {name: left_out[name] for name in map(str, names) if name in left_out}
-    return found, left_out, len(values[0])
+    return found, left_out, index, weights
 
 
 def _dates_and_nested(X: Any, names: Sequence[Any]) -> dict[Any, str]:

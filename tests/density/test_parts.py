@@ -54,6 +54,12 @@ def test_marginals_of_other_families():
         dirichlet.marginal([0, 1])
     with pytest.raises(AttributeError, match="dirichlet density have no closed form"):
         dirichlet.conditional({0: 0.2})
+    directions = DensityMLE.from_parameters("von_mises_fisher", direction=[0.6, 0.8, 0.0], concentration=3.0)
+    rows = directions.sample(5, random_state=0)
+    turned = directions.marginal([2, 0, 1]).score_samples(rows[:, [2, 0, 1]])
+    np.testing.assert_allclose(turned, directions.score_samples(rows), rtol=1e-12)
+    with pytest.raises(AttributeError, match="1 of the 3 columns of a von_mises_fisher density has no closed form"):
+        directions.marginal(0)
     table = pd.DataFrame({"pet": ["cat", "dog", "dog"], "size": ["s", "l", "s"]})
     labels = DensityMLE("categorical").fit(table)
     assert labels.conditional({"pet": "cat"}).score_samples(table[["size"]])[0] == pytest.approx(np.log(2.0 / 3.0))

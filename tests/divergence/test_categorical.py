@@ -230,6 +230,7 @@ def test_weights_are_repetitions_in_kl(rows, q):
     weighted = categorical_kl(p, q, unseen="estimate", sample_weight_p=w)
     repeated = categorical_kl(np.repeat(p, w), q, unseen="estimate")
     assert weighted == repeated
+    assert weighted.n_samples[0] == np.count_nonzero(w)
     assert weighted.standard_error == pytest.approx(repeated.standard_error, rel=1e-12)
     back = categorical_kl(q, p, unseen="smooth", sample_weight_q=w)
     assert back == pytest.approx(categorical_kl(q, np.repeat(p, w), unseen="smooth"), abs=1e-13)

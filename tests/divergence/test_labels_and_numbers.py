@@ -86,6 +86,12 @@ def test_weights_units_and_rows_of_weight_0():
     weights[::4] = 0.0
     left_out = kl_divergence(frame, model, sample_weight_p=weights)
     np.testing.assert_allclose(float(left_out), float(kl_divergence(frame[weights > 0.0], model)), rtol=1e-9)
+    assert left_out.n_samples == 300
+    # nor do they say which labels come first, and so which draws of the model are whose
+    late = pd.concat([frame.assign(kind=frame["kind"].map({"a": "b", "b": "c", "c": "a"})), frame], ignore_index=True)
+    seeded = {"route": "draws", "random_state": 0}
+    absent = kl_divergence(late, model, sample_weight_p=np.repeat([0.0, 1.0], 400), **seeded)
+    assert float(absent) == pytest.approx(float(kl_divergence(frame, model, **seeded)), rel=1e-12)
     scaled = frame.assign(x=1e6 * frame["x"])
     np.testing.assert_allclose(float(kl_divergence(scaled, product(scaled))), float(plain), rtol=1e-6)
 

@@ -84,6 +84,19 @@ def test_doubts():
     assert kl_from_log_probs([0.0, 0.0], [0.1, -0.1], form="squared").diagnostics["bias_suspected"]
 
 
+def test_draws_of_weight_0_are_absent():
+    """From the value, and from what is said of it: a draw that q excludes, a tail of large ratios, the number of tokens."""
+    rng = np.random.default_rng(0)
+    p, q = rng.normal(size=(2, 60, 3))
+    weights, lengths = rng.uniform(0.5, 2.0, 60), rng.integers(1, 4, 60)
+    weights[:20], q[0], q[1:4] = 0.0, -np.inf, 40.0
+    for form in ("plain", "low_variance", "squared"):
+        found = kl_from_log_probs(p, q, form=form, lengths=lengths, sample_weight=weights)
+        absent = kl_from_log_probs(p[20:], q[20:], form=form, lengths=lengths[20:], sample_weight=weights[20:])
+        assert (found, found.standard_error, found.n_samples) == (absent, absent.standard_error, 40)
+        np.testing.assert_equal(dict(found.diagnostics), dict(absent.diagnostics))
+
+
 @pytest.mark.parametrize(("shift", "far"), [(0.2, False), (1.0, False), (1.5, True)])
 def test_distributions_far_apart_have_another_form(shift, far):
     """Log-ratios of variance shift^2, where that of r - 1 - log r is exp(shift^2) - 1 - shift^2: larger from 1.12 on."""

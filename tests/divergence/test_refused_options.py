@@ -1,9 +1,10 @@
 """Options of estimates that no estimate can be made with: an error that names the option, not one from inside."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from fastkl import categorical_entropy, categorical_kl, entropy
+from fastkl import categorical_entropy, categorical_kl, entropy, kl_divergence, kl_lower_bound, permutation_test
 from fastkl.divergence import subsampling_interval
 
 X = np.random.default_rng(0).normal(size=(60, 2))
@@ -14,6 +15,17 @@ X = np.random.default_rng(0).normal(size=(60, 2))
 def test_numbers_of_neighbours(method, k):
     with pytest.raises(ValueError, match=r"n_neighbors is a whole number >= 1; got"):
         entropy(X, method=method, n_neighbors=k)
+
+
+@pytest.mark.parametrize(
+    "table", [X, pd.DataFrame({"x": X[:, 0], "kind": np.tile(["a", "b", "c"], 20)})], ids=["numbers", "table"]
+)
+@pytest.mark.parametrize(
+    "call", [kl_divergence, kl_lower_bound, permutation_test, lambda p, q, **options: entropy(p, **options)]
+)
+def test_draws_where_there_is_no_model(call, table):
+    with pytest.raises(ValueError, match="n_draws= .* Leave it out"):
+        call(table, table[::-1], n_draws=100)
 
 
 def test_subsamples():

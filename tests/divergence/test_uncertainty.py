@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import fastkl
-from fastkl import Estimate, cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence
+from fastkl import DensityMLE, Estimate, cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence
 from fastkl.divergence import permutation_test, subsampling_interval
 from fastkl.divergence.estimate import _HERE
 
@@ -109,7 +109,16 @@ def test_no_standard_error_when_it_is_not_wanted():
         assert np.isnan(call(x, y, standard_error=False).standard_error)
         assert call(x, y, standard_error=False) == call(x, y)
     assert np.isnan(kl_divergence(x, stats.norm(), standard_error=False).standard_error)
-    assert np.isnan(entropy(x, standard_error=False).standard_error)
+    gamma, lognormal = (DensityMLE(family).fit(np.exp(x)[:, np.newaxis]) for family in ("gamma", "lognormal"))
+    counts = np.arange(40)[:, np.newaxis] % 5
+    for pair in ((gamma, lognormal), (counts, DensityMLE("poisson").fit(counts))):
+        assert np.isnan(kl_divergence(*pair, standard_error=False).standard_error)
+        assert kl_divergence(*pair, standard_error=False) == kl_divergence(*pair)
+    assert kl_divergence(gamma, gamma, standard_error=False).standard_error == 0.0  # an exact value has that
+    for method in ("auto", "knn", "weighted_knn", "spacings", "marginal_split"):
+        found = entropy(x, method=method, standard_error=False)
+        assert np.isnan(found.standard_error)
+        assert found == entropy(x, method=method)
 
 
 @pytest.mark.parametrize("name", PAIRS)

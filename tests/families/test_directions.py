@@ -2,10 +2,9 @@
 
 import mpmath as mp
 import numpy as np
-import pandas as pd
 import pytest
 
-from fastkl import DensityMLE, KernelDensityMLE, families
+from fastkl import DensityMLE, families
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.families import closed_form
 from tests.families.differences import close
@@ -86,13 +85,3 @@ def test_directions_divergence_by_quadrature():
     assert closed_form.kl(p.family_, p.params_, p.family_, p.params_) == 0.0
     entropy = -np.sum(np.exp(p.score_samples(circle)) * p.score_samples(circle)) * 2.0 * np.pi / len(angle)
     np.testing.assert_allclose(p.family_.entropy(p.params_), entropy, rtol=1e-12)
-
-
-@pytest.mark.parametrize("density", [DensityMLE("von_mises"), KernelDensityMLE(kernel="von_mises")])
-def test_degrees_are_told(density):
-    """Angles in radians of any turn were what 350 degrees passed for, with a direction that means nothing."""
-    angles = np.random.default_rng(0).vonmises(1.0, 2.0, (200, 1))
-    with pytest.warns(UserWarning, match=r"Column 0 \('Wind'\) goes from .* numpy\.deg2rad"):
-        density.fit(pd.DataFrame(np.rad2deg(np.mod(angles, 2.0 * np.pi)), columns=["Wind"]))
-    for radians in (angles, np.mod(angles, 2.0 * np.pi), angles + 2.0 * np.pi * 1000.0):
-        density.fit(radians)  # warnings are errors here

@@ -9,7 +9,7 @@ from fastkl.exceptions import SupportError
 from tests.families.discovered import density_of, examples
 
 # Few angles, each times a number of its own, may look like degrees.
-pytestmark = pytest.mark.filterwarnings("ignore:.*angles are in radians")
+pytestmark = pytest.mark.filterwarnings("ignore:.*taken as radians")
 SIZES = (3, 5, 8, 30)
 SAMPLES = [(kind, n) for kind in ("few", "ties", "scales") for n in SIZES]
 

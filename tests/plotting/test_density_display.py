@@ -51,6 +51,19 @@ def test_curve_is_an_independent_reference(ax):
     np.testing.assert_allclose(y, stats.gamma(2.0, scale=3.0).pdf(x), rtol=1e-10, atol=1e-300)
 
 
+@pytest.mark.parametrize("column", [0, [0, 1]])
+def test_rows_of_weight_0_are_not_drawn(column):
+    """Nor do they make the axes longer, or the bins narrower."""
+    X = np.vstack([np.full((40, 2), -999.0), np.random.default_rng(0).normal(size=(60, 2))])
+    model = DensityMLE("normal").fit(X[40:])
+    weighted, alone = (
+        DensityDisplay.from_estimator(model, rows, column=column, sample_weight=weights, n_draws=100, plot=False)
+        for rows, weights in ((X, np.repeat([0.0, 1.0], [40, 60])), (X[40:], np.ones(60)))
+    )
+    np.testing.assert_equal(vars(weighted.data), vars(alone.data))
+    assert weighted.n_rows == alone.n_rows == 60
+
+
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("bins", [None, 7, np.linspace(0.0, 60.0, 13)])
 def test_histogram_has_area_one(weights, bins, ax):

@@ -63,6 +63,7 @@ def test_distribution_functions(ax):
 def test_weighted_rows_are_masses(kind, ax):
     weights = np.random.default_rng(1).integers(0, 4, 150)
     display = GoodnessDisplay.from_estimator(MODEL, ROWS, kind=kind, sample_weight=weights, ax=ax)
+    assert display.n_rows == np.count_nonzero(weights)
     repeated = np.sort(np.repeat(ROWS[:, 0], weights))
     np.testing.assert_array_equal(display.data.values, np.unique(repeated))
     last = np.searchsorted(repeated, display.data.values, side="right")

@@ -83,7 +83,8 @@ def test_bootstrap_of_groups_that_go_by_names(line):
 
     def chosen(rows, first, second):
         mixture = MixtureMLE(family=[("x", "normal", first), ("y", "normal", second)], n_init=1)
-        return choose_components(rows, [1, 2], criterion="bootstrap", mixture=mixture, n_resamples=5, random_state=0)
+        options = {"criterion": "bootstrap", "n_resamples": 5, "level": 0.2}
+        return choose_components(rows, [1, 2], mixture=mixture, random_state=0, **options)
 
     expected = chosen(np.column_stack(list(columns.values())), [0], [1])
     for frame in (pd.DataFrame, pl.DataFrame):
@@ -109,6 +110,8 @@ def test_what_makes_no_sense_is_said(line):
         choose_components(np.abs(line), [1], ["full"], mixture=MixtureMLE(family="gamma"))
     with pytest.raises(ValueError, match="one type of covariance"):
         choose_components(line, [1], ["full", "tied"], criterion="bootstrap")
+    with pytest.raises(ValueError, match="No p-value of 18 draws is below 0.053: no test rejects at level=0.05"):
+        choose_components(line, [1, 2], criterion="bootstrap", n_resamples=18)
     with pytest.raises(DegenerateDataError, match="No candidate"):
         choose_components(np.ones((10, 1)), [1, 2])
     with pytest.raises(DegenerateDataError, match="No candidate can be chosen. no fit to a fold"):

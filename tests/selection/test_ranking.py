@@ -195,6 +195,10 @@ def test_weights():
     ranking = rank_families(X, families=["gamma", "lognormal"], sample_weight=weights)
     alone = rank_families(X[40:], families=["gamma", "lognormal"], sample_weight=weights[40:])
     pd.testing.assert_frame_equal(ranking.to_frame(), alone.to_frame())
+    assert str(ranking) == str(alone)  # nor do they say what a column holds, and so which families suit it
+    suited = rank_families(X[:, 1:], sample_weight=weights).joint
+    assert suited.names == rank_families(X[40:, 1:], sample_weight=weights[40:]).joint.names
+    assert "lognormal" in suited.names
     fit = DensityMLE("gamma").fit(X[40:, :1], sample_weight=weights[40:])
     table = ranking[0]
     assert table.log_likelihood[table.names.index("gamma")] == pytest.approx(fit.log_likelihood_, rel=1e-12)

@@ -54,7 +54,9 @@ def widened_moves(rows: Rows, bandwidth: Any, **options: Any) -> tuple[Any, Floa
     Kernels are moved by the slope of the estimate itself, or by a mixture of normal distributions: by what speaks better.
     """
     points, weights = rows.X.astype(np.float64), rows.weights
-    part = np.random.default_rng(0).permutation(len(points)) % FOLDS
+    # by the values of the rows, so that the order in which they come says nothing
+    order = np.lexsort(points.T if weights is None else (weights, *points.T))
+    part = np.random.default_rng(0).permutation(len(points))[np.argsort(order)] % FOLDS
     folds = [part == k for k in range(min(FOLDS, len(points)))]
     level = log_integral_of_square(points, weights, bandwidth, options)
     power = 2.0 if np.ndim(bandwidth) == 2 else 1.0  # a matrix holds squares

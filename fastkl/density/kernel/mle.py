@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from fastkl._core.iterations import read_as
 from fastkl._core.rows import Rows
-from fastkl.density.angles import warn_of_columns_in_degrees
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
 from fastkl.density.kernel.bandwidths.mixed_bandwidths import mixed_bandwidth
@@ -207,10 +206,7 @@ class KernelDensityMLE(FittedKernelDensity):
         with unchanged_on_error(self):
             self._check_parameters()
             self._forget_fit()
-            rows = read_rows(self, X, sample_weight, labels=self._takes_labels(), reset=True)
-            self._learn(rows, X)
-            if self.kernel == "von_mises":
-                warn_of_columns_in_degrees(rows.X, range(rows.n_columns), rows.names)
+            self._learn(read_rows(self, X, sample_weight, labels=self._takes_labels(), reset=True), X)
         return self
 
     def _typed(self, rows: Rows, X: Any) -> Rows:

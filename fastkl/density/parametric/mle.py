@@ -34,7 +34,6 @@ from fastkl.exceptions import DegenerateDataError, SourceError
 from fastkl.families.base import Family, Fit
 from fastkl.families.priors import PriorLike, resolve_prior
 from fastkl.families.solvers.posterior import fit_statistics
-from fastkl.families.von_mises import warn_of_angles
 from fastkl.rows import Source
 from fastkl.rows.checks import raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -177,8 +176,6 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         return self
 
     def _fit_finite(self, family: Family, rows: Rows) -> None:
-        if getattr(family, "periodic", False):
-            warn_of_angles(rows)
         with require_finite(rows):
             self._fit_rows(family, rows)
         if not np.isfinite(self.log_likelihood_):
@@ -280,6 +277,8 @@ class DensityMLE(ImputingMembers, FamilyDensity):
     def _fit_rows(self, family: Family, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
         check_search(self.tol, self.max_iter)
+        if not isinstance(self.robust_errors, bool | np.bool_):
+            raise TypeError(f"robust_errors is True or False, not {self.robust_errors!r}.")
         family.shaped({}, rows.n_columns)  # which refuses too few columns, and options that make no sense
         with read_as(lambda params: {"family_": family, "params_": params}):
             fit, statistics = fit_any_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fastkl._core.distinct import coded
 from fastkl._core.means import Mean
 from fastkl.divergence.against_model.sample_model import sample_model_divergence
-from fastkl.divergence.arguments import FloatArray, as_sample
+from fastkl.divergence.arguments import as_sample
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.operands import SampleOperand
@@ -72,12 +72,14 @@ def divergence_by_labels(
     labels, numbers = kinds
     rows = p.rows
     weights = read_weights(p.weights, len(rows), f"sample_weight of {p.name}")
+    if weights is not None and not weights.all():
+        rows, weights = rows[weights > 0.0], weights[weights > 0.0]
     masses = np.ones(len(rows)) if weights is None else weights
     of_labels = Model(model.thing.marginal(labels), model.name)
     first = frequencies_divergence(EmpiricalDistribution(rows[:, labels], masses), of_labels)
     if np.isinf(first):
         return first
-    groups, rare = _groups(rows[:, labels], masses, together=independent)
+    groups, rare = _groups(rows[:, labels], together=independent)
     of_numbers = Model(model.thing.marginal(numbers), model.name) if independent else None
     shares, parts, reasons = [], [], [f"Of the labels: {reason}" for reason in first.diagnostics["reasons"]]
     for name, kept in groups:
@@ -127,21 +129,16 @@ def _of_rare(rare: int, left_out: float, *, together: bool) -> list[str]:
     return []
 
 
-def _groups(
-    labels: NDArray[Any], masses: FloatArray, *, together: bool
-) -> tuple[list[tuple[str, NDArray[np.bool_]]], int]:
+def _groups(labels: NDArray[Any], *, together: bool) -> tuple[list[tuple[str, NDArray[np.bool_]]], int]:
     """Rows with equal labels, by name, and how many combinations have few rows: they are one group together, or left out."""
     keys, of_rows = coded(list(map(tuple, labels.tolist())))
-    counts = np.bincount(of_rows, masses > 0.0, minlength=len(keys))
+    counts = np.bincount(of_rows, minlength=len(keys))
     rare, by_size = counts < _FEWEST, np.argsort(counts)
     for code in by_size if together else ():  # too few even together: the smallest of the others joins them
         if not 0 < counts[rare].sum() < _FEWEST:
             break
         rare[code] = True
-    present = masses > 0.0
-    groups = [
-        (", ".join(map(repr, key)), present & (of_rows == code)) for code, key in enumerate(keys) if not rare[code]
-    ]
+    groups = [(", ".join(map(repr, key)), of_rows == code) for code, key in enumerate(keys) if not rare[code]]
     if together and counts[rare].sum():
-        groups.append(("other labels", present & rare[of_rows]))
-    return groups, int(np.sum(rare & (counts > 0)))
+        groups.append(("other labels", rare[of_rows]))
+    return groups, int(np.sum(rare))

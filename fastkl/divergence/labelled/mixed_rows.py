@@ -85,8 +85,6 @@ def mixed_operands(p: Operand, q: Operand, options: Options) -> MixedTables | No
     if columns is None or not columns.numbers[0].shape[1]:
         return None
     samples = [one for one in (p, q) if isinstance(one, SampleOperand)]
-    if len(samples) == 2:
-        options.refuse_those_of_models()
     weights = [_masses(one, len(rows)) for one, rows in zip((p, q), columns.numbers, strict=True)]
     return MixedTables(columns, (weights[0], weights[1]), samples[0].n_jobs)
 
@@ -137,7 +135,10 @@ def mixed_columns_or_draws(
     """The same, with draws in place of a model beside a sample that has labels: by default as many as befit the sample."""
     models = (is_model(p), is_model(q))
     if not any(models):
-        return mixed_columns(p, q)
+        columns = mixed_columns(p, q)
+        if columns is not None:
+            options.refuse_those_of_models()
+        return columns
     one, other = operands(p, q)
     if not isinstance(one, SampleOperand):
         one, other = other, one

@@ -66,7 +66,7 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
         # A row of weight 0 is a row that is not there.
         present = np.flatnonzero(totals)
         symbols, totals = [symbols[i] for i in present.tolist()], totals[present]
-    return Tally(symbols, totals, len(codes))
+    return Tally(symbols, totals, len(codes) if weights is None else int(np.count_nonzero(weights)))
 
 
 def align(p: Tally, q: Tally, counts: bool) -> tuple[list[Any], FloatArray, FloatArray]:

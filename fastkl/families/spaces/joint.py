@@ -195,7 +195,9 @@ class Direction(Space):
             raise ValueError(f"{label} has to be a unit vector, not {value}.")
 
     def taken(self, value: Any, columns: Any) -> Any:
-        raise ValueError("some entries of a unit vector are none")
+        if len(columns) < len(value):
+            raise ValueError("some entries of a unit vector are none")
+        return super().taken(value, columns)
 
     def size(self, value: Any) -> int:
         return len(value) - 1

@@ -323,7 +323,7 @@ def test_proposal_names():
 
 def test_angles_in_degrees_are_told():
     angles = np.random.default_rng(0).vonmises(1.0, 0.5, (200, 1))
-    with pytest.warns(UserWarning, match=r"Column 0 goes from .* numpy\.deg2rad"):
+    with pytest.warns(UserWarning, match=r"Column 0 holds angles of up to .* numpy\.radians"):
         make_product_density(np.rad2deg(angles), angles=0)
     for radians in (angles, np.mod(angles, 2.0 * np.pi), angles * 1000.0):
         make_product_density(radians, angles=0)  # warnings are errors here

@@ -61,7 +61,8 @@ def test_the_factor_of_a_rule_predicts_best(kind, weighted):
     given = w if weighted else None
     plain = KernelDensityMLE("silverman").fit(X, sample_weight=given)
     model = KernelDensityMLE("silverman", bias_reduction="score").fit(X, sample_weight=given)
-    part = np.random.default_rng(0).permutation(200) % 4
+    part = np.empty(200, dtype=int)
+    part[np.argsort(X[:, 0])] = np.random.default_rng(0).permutation(200) % 4
     grid = np.linspace(-5.0, 5.0, 501)[:, None]
 
     def square(centres, h, weights):
@@ -138,6 +139,19 @@ def test_few_rows():
         X = np.arange(n)[:, None] ** 1.5
         model = KernelDensityMLE("silverman", bias_reduction="score").fit(X)
         assert np.isfinite(model.score_samples(X)).all()
+
+
+def test_the_order_of_rows_does_not_matter():
+    """Which part a row is in goes by its values."""
+    rng = np.random.default_rng(2)
+    X, w = np.round(rng.gamma(2.0, size=(150, 2)), 1), rng.uniform(0.5, 2.0, 150)
+    order = rng.permutation(150)
+    first, second = (
+        KernelDensityMLE("silverman", bias_reduction="score").fit(X[rows], sample_weight=w[rows])
+        for rows in (np.arange(150), order)
+    )
+    np.testing.assert_allclose(second.bandwidth_, first.bandwidth_, rtol=1e-9)
+    np.testing.assert_allclose(second.score_samples(X), first.score_samples(X), rtol=0, atol=1e-6)
 
 
 def test_units_and_places_do_not_matter():

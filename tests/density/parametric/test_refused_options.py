@@ -20,6 +20,11 @@ def test_a_tolerance_that_no_search_reaches(estimator, tol):
     estimator.set_params(tol=1e-12)
 
 
+def test_a_word_for_yes_or_no():
+    with pytest.raises(TypeError, match="robust_errors is True or False, not 'no'"):
+        DensityMLE("gamma", robust_errors="no").fit(X)
+
+
 @pytest.mark.parametrize("name", ["dirichlet", "von_mises_fisher"])
 @pytest.mark.parametrize("learn", ["fit", "partial_fit"])
 @pytest.mark.filterwarnings("error")

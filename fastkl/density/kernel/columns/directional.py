@@ -22,10 +22,11 @@ from scipy.special import i0e
 from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.special.bessel_ratio import log_scaled_constant, ratio_and_complement
+from fastkl.density.angles import warn_of_values_in_degrees
 from fastkl.density.kernel.columns.boundaries import ColumnSupport, Support
 from fastkl.density.kernel.columns.column_types import ColumnTypes
 from fastkl.exceptions import SupportError
-from fastkl.families.von_mises import bessel_deficit, warn_of_angles
+from fastkl.families.von_mises import bessel_deficit
 from fastkl.families.von_mises_fisher import draw_gaps, length_excess
 from fastkl.spatial.kernel_sums import KernelSums
 
@@ -122,7 +123,9 @@ class Angles(Support):
         super().__init__([ColumnSupport("circular", 0.0, TURN)] * d, names)
 
     def refuse(self, rows: Rows) -> None:
-        warn_of_angles(rows)
+        X = rows.of_positive_weight().X
+        for j in range(rows.n_columns):
+            warn_of_values_in_degrees(X[:, j], rows.column(j))
 
     def inner(self, X: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[np.bool_] | None]:
         return X, None
