@@ -221,7 +221,7 @@ class Ascent:
         if rows is None:
             self._plain(climb, FIRST_TOL, FIRST_MAPS)
             return
-        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + self._n_easy, max_iter - 1), tol)
+        self._climb(climb, rows, EASY_TOL, min(climb.n_maps + self._n_easy, max_iter // 2), tol)
         report(lambda: climb.params)
 
     def _run(self, climb: Climb, tol: float, max_iter: int) -> None:

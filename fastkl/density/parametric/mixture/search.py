@@ -126,11 +126,14 @@ class Search:
                 found += self._grown(sample, filled, ways, generator, fewer)
         count = MANY_ENDS if has_ends(self.mixture.layout) else LONG
         followed = self._followed(ascent, self._ranked(found, sample), count, sample)
-        if not followed and not is_stopped():  # as where values are rounded, and most starts collapse
+        if not any(self._is_proper(climb, sample) for climb in followed) and not is_stopped():
+            # as where values are rounded, and most starts collapse
             light = ascent.is_light
             more = starts.about_rows(MANY_STARTS * n_init) if light else islice(starts.draw(), LIGHT_STARTS * n_init)
-            found += self._tried(ascent, [start for start in more if start is not None])
-            followed = self._followed(ascent, self._ranked(found, sample), count, sample)
+            tried = self._tried(ascent, [start for start in more if start is not None])
+            further = self._followed(ascent, self._ranked(tried, sample), count, sample, spare=len(tried))
+            followed = self._ranked([*followed, *further], sample)
+            found += tried
         if not followed:
             self._raise_without(found)
         followed = self._ranked([self._with_ends(climb, ascent, sample) for climb in followed], sample)
@@ -273,11 +276,11 @@ class Search:
         return list(islice(proper, most)) or alive[:most]
 
     def _followed(
-        self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows, nearly: bool = False
+        self, ascent: Ascent, ranked: Sequence[Climb], count: int, rows: Rows, nearly: bool = False, spare: int = SPARE
     ) -> list[Climb]:
         """So many of the maxima to which short ascents lead, or nearly: the proper ones first, from the highest down."""
         reached: list[Climb] = []
-        for climb in _different(ascent.layout, ranked, ascent.weight)[: count + SPARE]:
+        for climb in _different(ascent.layout, ranked, ascent.weight)[: count + spare]:
             ahead = ascent.nearly(climb.params) if nearly else self._run(ascent, climb.params)
             if ahead.collapsed is None:
                 reached.append(ahead)
