@@ -79,8 +79,8 @@ class Family(BaseEstimator):
     # Whether its distributions are the normal ones, by a location and its spread (a standard deviation, variances, a covariance),
     # with mean, and scatter or its root by column (deviation), among the statistics.
     gaussian: ClassVar[bool] = False
-    # Whether the log-likelihood has a second derivative everywhere, minus the observed information: no kinks at the rows.
-    smooth: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True  # whether the log-likelihood has a second derivative everywhere: no kinks at the rows
+    observed_columns: ClassVar[float] = np.inf  # of more, a fit without statistics keeps no observed information
     # Typical parameters of two columns: the contract test draws its data from them.
     example: ClassVar[Params]
 

@@ -134,7 +134,7 @@ def check_statistics(family: Family, statistics: Statistics, params: Params) -> 
     if family.has_statistics and "incomplete" not in statistics:  # which do not add up
         with np.errstate(all="ignore"):
             family.merge_statistics(statistics, statistics)  # an error where a sum is missing
-    if not family.has_statistics:
+    if not family.has_statistics and ("information" in statistics or d <= family.observed_columns):
         p = len(family.parameter_names)
         if family.joint:
             p = sum(len(space.entries(name, params[name])) for name, space in family.parameters.items())

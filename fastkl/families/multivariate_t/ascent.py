@@ -3,7 +3,7 @@
 The maximum on a sample of the rows is close to that on all of them, and so is the curvature there. From it the ascent takes
 quasi-Newton steps in whitened coordinates; every pass sums log-likelihood and gradient at once, and corrects the curvature along
 the step (BFGS). Where no such step rises, the sums of the last pass give a step of EM, which always does, and the curvature is
-summed over all rows. Only sums over the rows are kept, no number per row.
+summed over all rows, or in many columns expected. Only sums over the rows are kept, no number per row.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from fastkl._core.rows import AnyRows
 from fastkl._core.special.student_degrees import log_constant_slopes
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.multivariate_t.degeneracy import raise_if_collapsed
+from fastkl.families.multivariate_t.expected import OBSERVED_COLUMNS, ExpectedCovariance
 from fastkl.families.multivariate_t.information import information_sums, whitened_information
 from fastkl.families.multivariate_t.sums import StudentSums, student_sums
 from fastkl.families.solvers.newton import NOISE, weight_unit
@@ -48,6 +49,35 @@ class Point:
     sums: StudentSums
 
 
+class InverseInformation:
+    """A positive definite matrix that vectors are multiplied by, corrected along the steps taken since (BFGS).
+
+    The corrections are kept as pairs of vectors and applied one after the other (Nocedal 1980, doi:10.2307/2006193): of many
+    columns the matrix itself would be too large.
+    """
+
+    def __init__(self, first: Callable[[Floats], Floats]):
+        self._first = first
+        self._pairs: list[tuple[Floats, Floats, float]] = []
+
+    def correct(self, step: Floats, fall: Floats) -> None:
+        """Explain by how much the gradient fell along a step."""
+        along = float(step @ fall)
+        if along > 1e-8 * float(np.linalg.norm(step) * np.linalg.norm(fall)):
+            self._pairs.append((step, fall, along))
+
+    def times(self, vector: Floats) -> Floats:
+        """The product."""
+        left, shares = vector.copy(), []
+        for step, fall, along in reversed(self._pairs):
+            shares.append(float(step @ left) / along)
+            left -= shares[-1] * fall
+        found = np.array(self._first(left))
+        for (step, fall, along), share in zip(self._pairs, reversed(shares), strict=True):
+            found += (share - float(fall @ found) / along) * step
+        return found
+
+
 def parameters(fixed: Params, k: float, loc: Floats, scale: Floats) -> Params:
     """By the family's names; k = 0 is an infinite df."""
     return {"df": fixed.get("df", np.float64(np.inf if k == 0.0 else 1.0 / k)), "loc": loc, "scale": scale}
@@ -67,7 +97,7 @@ class Ascent:
     covariance : ndarray of shape (d, d) or None
         That of all rows, where scale is free.
     information : ndarray of shape (p, p) or None
-        About minus the second derivative of the log-likelihood there; None asks for a pass that sums it.
+        About minus the second derivative of the log-likelihood there; None asks for a pass that sums it, in few columns.
     """
 
     def __init__(
@@ -149,19 +179,38 @@ class Ascent:
         """Second derivative of the log-likelihood by k at the present distances."""
         return float(self.total * log_constant_slopes(at.k, self.d)[1] + at.sums.rises[2]) / self.unit
 
-    def inverse_information(self, information: Floats) -> Floats:
+    def inverse_information(self, information: Floats) -> InverseInformation:
         """By the free coordinates; positive definite also where the information is not."""
         free = np.flatnonzero(self.free)
         values, vectors = eigh(information[np.ix_(free, free)])
         size = np.maximum(np.abs(values), 1e-12 * np.max(np.abs(values), initial=1e-300))
-        return (vectors / size) @ vectors.T
+        return InverseInformation(((vectors / size) @ vectors.T).__matmul__)
 
-    def rebased(self, at: Point) -> tuple[Point, Floats]:
+    def expected_inverse(self, at: Point) -> InverseInformation:
+        """That of a t distribution, without its entries of k with those of scale."""
+        expected = ExpectedCovariance.of(at.k, self.d, self.weight, ("loc", "scale"))
+        of_k, diagonal = 1.0 / max(abs(self.k_curvature(at)), 1e-300), np.flatnonzero(self.i == self.j)
+
+        def times(slope: Floats) -> Floats:
+            full = np.zeros(len(self.free))
+            full[self.free] = slope
+            of_scale = full[1 + self.d :]
+            along = expected.g * of_scale[diagonal].sum()
+            full[0] *= of_k
+            full[1:] *= expected.v
+            of_scale[diagonal] += of_scale[diagonal] + along
+            return full[self.free]
+
+        return InverseInformation(times)
+
+    def rebased(self, at: Point) -> tuple[Point, InverseInformation]:
         """Coordinates from this point on: the point in them, and the inverse information there, from one pass."""
         self.loc, self.scale, self.lower = at.loc, at.scale, np.linalg.cholesky(at.scale)
         u = np.zeros(len(at.u))
         u[0] = at.k
         new = self.at(u, at.k, at.loc, at.scale, at.sums)
+        if self.d > OBSERVED_COLUMNS:
+            return (at if new is None else new), self.expected_inverse(at)
         sums = self.rows.total(information_sums, at.loc, self.lower, at.k)
         information = whitened_information(sums, self.total) / self.unit
         information[0, 0] = -self.k_curvature(at)
@@ -195,7 +244,7 @@ class Ascent:
                 if new is None:
                     return at, n_iter, gain <= NEGLIGIBLE * self.weight
             else:
-                self.correct(inverse, new.u - at.u, at.slope - new.slope)
+                inverse.correct((new.u - at.u)[self.free], (at.slope - new.slope)[self.free])
             if self.covariance is not None:
                 raise_if_collapsed(new.scale, self.covariance)
             before, at, since = size, new, since + 1
@@ -211,14 +260,14 @@ class Ascent:
         """Whether k stays at 0, since the likelihood falls from the normal distribution on."""
         return bool(self.free[0] and at.k == 0.0 and at.slope[0] <= 0.0)
 
-    def step(self, at: Point, inverse: Floats) -> tuple[Floats, float]:
+    def step(self, at: Point, inverse: InverseInformation) -> tuple[Floats, float]:
         """The next step, and about what it gains; k does not become negative."""
         if self.at_limit(at):
             # the maximum given that k stays: moments
             step = self.em_step(at)
             return step, 0.5 * float(step @ at.slope)
         step = np.zeros(len(at.u))
-        step[self.free] = inverse @ at.slope[self.free]
+        step[self.free] = inverse.times(at.slope[self.free])
         gain = 0.5 * float(step @ at.slope)
         longest = float(np.max(np.abs(step[1:]), initial=abs(step[0]) / max(at.k, FIRST_K)))
         step *= min(1.0, LONGEST_STEP / max(longest, 1e-300))
@@ -242,13 +291,3 @@ class Ascent:
             if new is not None and new.value > at.value:
                 return new
         return None
-
-    def correct(self, inverse: Floats, step: Floats, fall: Floats) -> None:
-        """Change the inverse information in place so that it explains by how much the gradient fell along the step."""
-        s, y = step[self.free], fall[self.free]
-        along = float(s @ y)
-        if not along > 1e-8 * float(np.linalg.norm(s) * np.linalg.norm(y)):
-            return
-        image = inverse @ y
-        inverse += ((1.0 + float(y @ image) / along) / along) * np.outer(s, s)
-        inverse -= (np.outer(image, s) + np.outer(s, image)) / along

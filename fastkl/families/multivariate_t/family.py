@@ -19,6 +19,7 @@ from fastkl.families._student import row_weights, sums, to_log_density
 from fastkl.families.base import Family, Fit
 from fastkl.families.matrices import inverses
 from fastkl.families.multivariate_t.degeneracy import overflow_error
+from fastkl.families.multivariate_t.expected import OBSERVED_COLUMNS, ExpectedCovariance, correlation_of
 from fastkl.families.multivariate_t.fit import fit_rows
 from fastkl.families.multivariate_t.information import by_entries, observed_information, units
 from fastkl.families.multivariate_t.sums import student_sums
@@ -59,10 +60,11 @@ class MultivariateT(Family):
     rows, from 65536 on, are first represented by one of every k of them; from the maximum there a few quasi-Newton steps,
     one pass over all rows each, lead to that of all rows. With df free the likelihood also grows without bound as df
     and scale go to 0 together at any row: maxima are those inside. Standard errors are those of the observed
-    information, in closed form.
+    information, in closed form; with more than 40 columns, where that is a matrix of more than 800 rows, of the expected one.
 
     References
     ----------
+    K. Lange, R. Little, J. Taylor, "Robust statistical modeling using the t distribution", JASA 84, 1989, doi:10.2307/2290063;
     C. Liu, D. Rubin, "ML estimation of the t distribution using EM and its extensions, ECM and ECME", Statistica Sinica 5, 1995;
     X.-L. Meng, D. van Dyk, "The EM algorithm: an old folk-song sung to a fast new tune", JRSS B 59, 1997,
     doi:10.1111/1467-9868.00082 (the divisor).
@@ -87,6 +89,7 @@ class MultivariateT(Family):
     }
     joint = True
     has_statistics = False
+    observed_columns = OBSERVED_COLUMNS
     example = {"df": 4.0, "loc": [1.0, -2.0], "scale": [[2.0, 0.6], [0.6, 0.5]]}
     extreme = [{"df": df, "loc": [1.0, -2.0], "scale": [[2.0, 0.6], [0.6, 0.5]]} for df in (0.1, 1.0, 1e4, 1e8)]
 
@@ -104,8 +107,10 @@ class MultivariateT(Family):
         with single_threaded_blas():
             begin = None if start is None else self.start_at(start, rows.n_columns)
             fit = fit_rows(rows, fixed, tol, max_iter, begin)
-            information = observed_information(rows, fit.params, inverse_df(fit.params))
-        statistics = {"weight": np.float64(rows.total_weight), "information": information}
+            statistics: Statistics = {"weight": np.float64(rows.total_weight)}
+            if rows.n_columns > self.observed_columns:
+                return fit, statistics
+            statistics["information"] = observed_information(rows, fit.params, inverse_df(fit.params))
         if fit.converged and np.isnan(self._covariance_by_units(statistics, fit.params)[1]).any():
             names = self.estimated_names(fit.params)
             sentence = (
@@ -156,16 +161,25 @@ class MultivariateT(Family):
     # -- parameters --------------------------------------------------------------------------------------------------------
 
     def covariance_of_params(self, statistics: Statistics, params: Params) -> tuple[list[str], Floats]:
-        kept, inverse = self._covariance_by_units(statistics, params)
+        if "information" in statistics:
+            kept, inverse = self._covariance_by_units(statistics, params)
+        else:
+            kept, expected = self._expected(statistics, params)
+            inverse = expected.matrix(correlation_of(params), self.estimated_names(params))
         unit = units(params)[kept]
         return self.estimated_entries(params), inverse * np.outer(unit, unit)
 
     def standard_errors(self, statistics: Statistics, params: Params) -> Params:
         # not by way of the variances, which leave the range of doubles for units of 1e-100
-        kept, inverse = self._covariance_by_units(statistics, params)
-        if np.isnan(inverse).any():
-            return {}  # what is not determined has no standard error
-        deviations, errors, at = units(params)[kept] * np.sqrt(np.diag(inverse)), {}, 0
+        if "information" in statistics:
+            kept, inverse = self._covariance_by_units(statistics, params)
+            if np.isnan(inverse).any():
+                return {}  # what is not determined has no standard error
+            variances = np.diag(inverse)
+        else:
+            kept, expected = self._expected(statistics, params)
+            variances = expected.variances(correlation_of(params), self.estimated_names(params))
+        deviations, errors, at = units(params)[kept] * np.sqrt(variances), {}, 0
         for name in self.estimated_names(params):
             count = len(self.parameters[name].entries(name, params[name]))
             errors[name] = self.parameters[name].filled(deviations[at : at + count], params[name])
@@ -174,14 +188,23 @@ class MultivariateT(Family):
 
     def _covariance_by_units(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], Floats]:
         """Which entries are estimated, and their covariance by the units."""
-        estimated = self.estimated_names(params)
-        entries = {name: space.entries(name, params[name]) for name, space in self.parameters.items()}
-        keep = np.concatenate([np.full(len(own), name in estimated) for name, own in entries.items()])
+        keep = self._estimated(params)
         information = statistics["information"][np.ix_(keep, keep)]
         # NaN where the rows do not determine the parameters
         inverse, transform = inverses(information[np.newaxis])[0], by_entries(params)[np.ix_(keep, keep)]
         covariance = transform @ inverse @ transform.T
         return keep, 0.5 * (covariance + covariance.T)
+
+    def _estimated(self, params: Params) -> NDArray[np.bool_]:
+        """Which of the entries of all parameters are."""
+        names, d = self.estimated_names(params), len(params["loc"])
+        return np.repeat([name in names for name in self.parameters], [1, d, d * (d + 1) // 2])
+
+    def _expected(self, statistics: Statistics, params: Params) -> tuple[NDArray[np.bool_], ExpectedCovariance]:
+        """Which entries are estimated, and the covariance that is expected."""
+        d, weight = len(params["loc"]), float(statistics["weight"])
+        names = self.estimated_names(params)
+        return self._estimated(params), ExpectedCovariance.of(inverse_df(params), d, weight, names)
 
     # -- the distribution itself -------------------------------------------------------------------------------------------
 

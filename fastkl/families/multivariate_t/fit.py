@@ -20,6 +20,7 @@ from fastkl.families._ecme import ecme
 from fastkl.families.base import Fit
 from fastkl.families.multivariate_t.ascent import Ascent, parameters
 from fastkl.families.multivariate_t.degeneracy import Frame, collapsed_error, frame_of
+from fastkl.families.multivariate_t.expected import OBSERVED_COLUMNS
 from fastkl.families.multivariate_t.information import information_sums, whitened_information
 from fastkl.families.multivariate_t.starts import START, Start, robust_frame, starts
 from fastkl.families.multivariate_t.sums import student_sums, typical_first
@@ -215,8 +216,10 @@ def _steps(rows: Rows, fixed: Params, start: Start, tol: float, max_iter: int, f
     return found
 
 
-def _information(rows: Rows, loc: Floats, scale: Floats, k: float, weight: float) -> Floats:
-    """About that in the coordinates of ``Ascent``, scaled to rows of this weight."""
+def _information(rows: Rows, loc: Floats, scale: Floats, k: float, weight: float) -> Floats | None:
+    """About that in the coordinates of ``Ascent``, scaled to rows of this weight; None of so many columns that it is expected."""
+    if rows.n_columns > OBSERVED_COLUMNS:
+        return None
     lower = np.asarray(np.linalg.cholesky(scale), dtype=np.float64)
     sums = information_sums(rows, loc, lower, k)
     information = whitened_information(sums, rows.total_weight)

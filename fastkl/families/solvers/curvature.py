@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from fastkl._core._threads import BLOCK_ROWS
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.wording import capital
 from fastkl.exceptions import SupportError
@@ -49,8 +50,9 @@ def jacobian(functions: Callable[[list[Floats]], list[Floats]], u: Floats, colum
     directions = np.kron(np.eye(size), np.ones((1, 1 if columns is None else columns)))
     places = [u + step * direction for direction in directions for step in STEPS]
     values: list[Floats] = []
-    for start in range(0, len(places), MOST_AT_ONCE):
-        values += functions(places[start : start + MOST_AT_ONCE])
+    with single_threaded_blas():  # small matrices only wait for further threads
+        for start in range(0, len(places), MOST_AT_ONCE):
+            values += functions(places[start : start + MOST_AT_ONCE])
     along = [_differenced(values[k : k + len(STEPS)]) for k in range(0, len(values), len(STEPS))]
     if columns is None:
         return np.stack(along, axis=-1)[None]

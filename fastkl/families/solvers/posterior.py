@@ -2,7 +2,8 @@
 
 The search runs in the unconstrained coordinates of ``coordinates.py``, from the maximum of the likelihood. L-BFGS-B
 ends where differences of the objective drown in rounding, about 1e-8 from the maximum; Newton steps on the gradient,
-whose own error is at rounding level, bring the rest. ``converged`` rests on the gradient per unit of weight.
+whose own error is at rounding level, bring the rest; of many coordinates those of Newton and Krylov, from a few dozen gradients
+in place of all second derivatives. ``converged`` rests on the gradient per unit of weight.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import NoConvergence, minimize, newton_krylov
 
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.iterations import is_heard, is_stopped, report
@@ -30,6 +31,7 @@ from fastkl.families.solvers.kinks import at_kinks
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 SETTLED = 1e-14  # the same where rounding is all that is left of it
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
+CERTIFICATE_OF_MANY, KRYLOV_STEPS = 1e-11, 10  # what steps of many coordinates go on to, and at most how many
 STEEPEST = 10  # coordinates along which a search that found no maximum looks whether there is one
 BEYOND = 512.0  # the logarithm of a parameter is not changed by so much: twice as much is out of the range of numbers
 REMEDY = "Give a prior that falls towards every boundary, or leave out columns of one value."
@@ -325,7 +327,9 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
     """Newton steps for as long as they make the gradient smaller."""
     slope = objective(u)[1]
     size = np.abs(slope).max(initial=0.0)
-    for step in range(8 if _takes_newton(len(u), columns) and not is_stopped() else 0):
+    if not _takes_newton(len(u), columns):
+        return _newton_krylov(objective, u, size), 0
+    for step in range(0 if is_stopped() else 8):
         if size <= SETTLED:
             return u, step
         try:
@@ -343,3 +347,19 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
             return u, step
         u, slope, size = moved, ahead, new
     return u, 0
+
+
+def _newton_krylov(objective: Objective, u: Floats, size: float) -> Floats:
+    """Where the gradient is smaller, by steps whose equations are solved along few directions (of many coordinates)."""
+    if size <= CERTIFICATE_OF_MANY or is_stopped():
+        return u
+    try:
+        with np.errstate(all="ignore"):
+            moved: Floats = newton_krylov(
+                lambda at: objective(at)[1], u, maxiter=KRYLOV_STEPS, f_tol=CERTIFICATE_OF_MANY
+            )
+    except NoConvergence as ended:
+        moved = np.asarray(ended.args[0])
+    except (ValueError, np.linalg.LinAlgError):  # the gradient is not finite on the way
+        return u
+    return moved if np.abs(objective(moved)[1]).max() < size else u
