@@ -225,7 +225,7 @@ class Power(Bijection):
 
     def inverse(self, Z: Floats) -> Floats:
         low, high = self.image_range(Z.shape[1])
-        inside = np.all((Z > low) & (Z < high), axis=1)
+        inside = np.all((low < Z) & (high > Z), axis=1)
         out = np.full(Z.shape, np.nan)
         if inside.any():  # of the others scikit-learn warns at each call, and draws among them are made anew
             out[inside] = super().inverse(Z[inside])

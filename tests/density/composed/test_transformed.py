@@ -243,7 +243,7 @@ def test_draws_follow_the_density(transformer):
 
 
 def test_draws_beyond_the_image_are_made_anew_without_a_word():
-    """Of a power that ends in a number, normal draws are beyond it: scikit-learn warns of each call, and there is nothing to do."""
+    """Of a power that ends in a number some normal draws are beyond it, of which scikit-learn warns at each call."""
     rows = np.random.default_rng(0).lognormal(size=(500, 2))
     model = TransformedDensity(PowerTransformer(), DensityMLE("multivariate_normal")).fit(rows)
     drawn = model.sample(5000, random_state=0)
