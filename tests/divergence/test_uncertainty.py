@@ -233,6 +233,14 @@ def test_subsampling_interval_covers():
         lambda x, y: subsampling_interval(x, y, n_subsamples=60, random_state=0), lambda rng: draw(rng, 300), 30
     )
     assert np.mean([low <= truth <= high for low, high in intervals]) >= 0.8
+    in_five = repeated(
+        lambda x, y: subsampling_interval(x, y, n_subsamples=60, random_state=0),
+        lambda rng: (rng.normal(size=(200, 5)), rng.normal(0.5, 1.0, (200, 5))),
+        20,
+    )
+    assert np.mean([low <= 0.625 <= high for low, high in in_five]) >= 0.6
+    rounded = np.random.default_rng(0).integers(0, 5, (200, 2))  # repeated rows, which have no adaptive radius
+    assert subsampling_interval(rounded, rounded, n_subsamples=9)[0] < 0.0
     with pytest.raises(ValueError, match="between 0 and 1"):
         subsampling_interval(*draw(np.random.default_rng(0), 50), level=1.0)
     with pytest.raises(ValueError, match="too small"):

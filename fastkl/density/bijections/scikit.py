@@ -223,6 +223,14 @@ class Power(Bijection):
         scaler = self.transformer._scaler
         return (low - scaler.mean_) / scaler.scale_, (high - scaler.mean_) / scaler.scale_
 
+    def inverse(self, Z: Floats) -> Floats:
+        low, high = self.image_range(Z.shape[1])
+        inside = np.all((low < Z) & (high > Z), axis=1)
+        out = np.full(Z.shape, np.nan)
+        if inside.any():  # of the others scikit-learn warns at each call, and draws among them are made anew
+            out[inside] = super().inverse(Z[inside])
+        return out
+
     def taken(self, columns: list[int]) -> Any:
         part = of_columns(self.transformer, columns, ("lambdas_",))
         if self.transformer.standardize:

@@ -80,11 +80,12 @@ def copula_of(
     by_default: bool,
     n_jobs: int | None,
     rng: np.random.RandomState,
-    reach: int = 2,
+    reach: int = 4,
 ) -> Copula:
     """Minus the log-density of the copula at the rows, less the bias that it has on normal copulas of the same correlations.
 
-    What is left of it is told by as many times k neighbours as ``reach``.
+    What is left of it is told by as many times k neighbours as ``reach``: along a curve or a surface it is as large as the step
+    to them, and by twice as many it is not told from noise.
     """
     n, d = scores.shape
     shares = normalised(weights, n)

@@ -44,7 +44,7 @@ def marginal_split_entropy(
     weights : ndarray of shape (n,), default=None
         Row weights >= 0, of which only the ratios matter.
     n_neighbors : int, default=None
-        Neighbours for the copula; by default 5, and 1 where the estimate moves from 5 to 10 neighbours more than it does
+        Neighbours for the copula; by default 5, and 1 where the estimate moves from 5 to 20 neighbours more than it does
         for a normal copula.
     window : int, default=None
         Window of the spacings; by default the cube root of n.
@@ -74,11 +74,11 @@ def marginal_split_entropy(
     :math:`\\Phi^{-1}(F_j(x_j))` from mid-ranks, whitened for the search. A column is measured on the one of five scales g on
     which gaps twice as long change least (as it is, logarithms of the distances from either end or of their ratio, inverse
     hyperbolic sine): :math:`H(X_j) = H(g(X_j)) - E \\log g'(X_j)`. The squared standard error is the variance of the sum of all
-    local terms of a row, plus the noise of the counts, over n, plus the square of a third of what gaps twice as long change; the
-    variance that balls smooth away is known for normal columns, and added. From the neighbour estimate its error on samples of n
-    rows with a normal copula of the correlations R of the scores, of entropy :math:`\\frac12 \\log \\det R`, is subtracted:
-    there the result has mean 0 in any number of columns. Splitting off margins is the first step of Ariel and Louzoun 2020,
-    doi:10.3390/e22020236.
+    local terms of a row, plus the noise of the counts, over n, plus the squares of a third of what gaps twice as long change and
+    of the bias of the copula by what four times as many neighbours change beyond chance; the variance that balls smooth away is
+    known for normal columns, and added. From the neighbour estimate its error on samples of n rows with a normal copula of the
+    correlations R of the scores, of entropy :math:`\\frac12 \\log \\det R`, is subtracted: there the result has mean 0 in any
+    number of columns. Splitting off margins is the first step of Ariel and Louzoun 2020, doi:10.3390/e22020236.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def marginal_split_entropy(
     value = float(marginal.sum()) + of_copula
     variance = max(spread(terms, shares) + copula.flattened, noise) + noise
     step = Mean.of(change, weights)
-    of_bias = (0.5 * copula.drift) ** 2 + (OF_A_STEP * step.value) ** 2
+    of_bias = copula.moved**2 + (OF_A_STEP * step.value) ** 2
     error = float(np.sqrt(variance / effective_size(shares) + copula.variance + of_bias))
     moved, left = drift_reasons([window, 2 * window], step, 1, value, error)
     reasons = copula.reasons + ([_of_margins(step.value, left, window)] if moved else [])

@@ -14,6 +14,7 @@ from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.samples import check_method, divergence_neighbors, sample_divergence
 from fastkl.divergence.operands import SAMPLES, operands
 from fastkl.divergence.options import Options, one_seed
+from fastkl.exceptions import DegenerateDataError
 
 
 def subsampling_interval(
@@ -21,7 +22,7 @@ def subsampling_interval(
     q: Any,
     *,
     level: float = 0.95,
-    method: str = "common_radius",
+    method: str = "auto",
     n_neighbors: int | None = None,
     n_subsamples: int = 200,
     exponent: float = 2.0 / 3.0,
@@ -35,8 +36,10 @@ def subsampling_interval(
     :math:`\sqrt{b / (1 - b / n)} (D_b - \bar D_b)` stand for those of the error at full size, times :math:`\sqrt n`.
     Deviations are taken from the mean over the subsamples, since small samples have a larger bias. It takes no normal limit for
     granted, but many small estimates, and is a second opinion beside the interval of `kl_divergence`. It holds the expectation
-    of the estimate: a bias, which neighbours have in several columns (a quarter of 0.375 nats among 200 rows in three), is not in
-    it. Columns are measured by their quartile range in both samples together, so that no unit matters.
+    of the estimate: a bias is not in it. That of "common_radius" (a quarter of 0.375 nats among 200 rows in three columns) leaves
+    the truth outside in a quarter of the samples in three columns and in most in five; "bias_reduced" has a third of it or half,
+    and intervals twice as wide, that hold the truth in 85 to 95 % up to three columns and in fewer of many rows in five. Columns
+    are measured by their quartile range in both samples together, so that no unit matters.
 
     Parameters
     ----------
@@ -44,8 +47,8 @@ def subsampling_interval(
         Samples.
     level : float, default=0.95
         Between 0 and 1.
-    method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
-        As in `kl_divergence`.
+    method : {"auto", "common_radius", "knn", "bias_reduced"}, default="auto"
+        As in `kl_divergence`; "auto" is "common_radius" in one column or where rows are repeated, else "bias_reduced".
     n_neighbors : int, default=None
         As in `kl_divergence`.
     n_subsamples : int, default=200
@@ -89,12 +92,12 @@ def subsampling_interval(
         raise ValueError(
             f"n_subsamples is a whole number of at least 2, whose spread is measured; got {n_subsamples!r}."
         )
-    chosen = check_method(method)
-    options = Options(chosen, random_state=one_seed(random_state, rng))
+    if method != "auto":
+        check_method(method, "auto")
+    options = Options("common_radius", random_state=one_seed(random_state, rng))
     rng = options.rng
     pair = free_of_units(SAMPLES(*operands(p, q, n_jobs=n_jobs), options=options), "auto")
-    k = divergence_neighbors(pair, chosen, n_neighbors)
-    whole = _value(pair, chosen, k)
+    whole, chosen, k = _whole(pair, method, n_neighbors)
     sizes = [int(np.ceil(s.n_rows**exponent)) for s in (pair.p, pair.q)]
     if sizes[0] <= k or sizes[1] < k:
         raise ValueError(
@@ -110,6 +113,18 @@ def subsampling_interval(
     rate = np.sqrt(kept / (1.0 - kept))
     low, high = np.quantile(rate * (parts - parts.mean()), [0.5 - level / 2.0, 0.5 + level / 2.0])
     return ConfidenceInterval(float(whole - high), float(whole - low))
+
+
+def _whole(pair: SamplePair, method: str, n_neighbors: int | None) -> tuple[float, Method, int]:
+    """The estimate from all rows, by a method and a number of neighbours for those from some."""
+    if method == "auto":
+        try:
+            return _whole(pair, "common_radius" if pair.p.n_columns == 1 else "bias_reduced", n_neighbors)
+        except DegenerateDataError:
+            method = "common_radius"
+    chosen = check_method(method)
+    k = divergence_neighbors(pair, chosen, n_neighbors)
+    return _value(pair, chosen, k), chosen, k
 
 
 def _value(pair: SamplePair, method: Method, k: int) -> float:

@@ -242,6 +242,16 @@ def test_draws_follow_the_density(transformer):
     assert np.isfinite(model.score_samples(rows)).all()
 
 
+def test_draws_beyond_the_image_are_made_anew_without_a_word():
+    """Of a power that ends in a number some normal draws are beyond it, of which scikit-learn warns at each call."""
+    rows = np.random.default_rng(0).lognormal(size=(500, 2))
+    model = TransformedDensity(PowerTransformer(), DensityMLE("multivariate_normal")).fit(rows)
+    drawn = model.sample(5000, random_state=0)
+    assert np.isfinite(drawn).all()
+    ends = model.transformer_.transform(np.full((1, 2), 1e300))  # where the powers end
+    assert (model.density_.sample(5000, random_state=0) > ends).any()
+
+
 def test_draws_are_checked():
     model = TransformedDensity(StandardScaler(), DensityMLE("normal"))
     with pytest.raises(sklearn.exceptions.NotFittedError):

@@ -125,3 +125,10 @@ def test_a_weight_that_is_no_number(tmp_path):
     bad = edited(tmp_path / "model", tmp_path / "bad", a0=np.full(2, 60.0 + 1.0j))
     with pytest.raises(ModelFileError, match="the weight of the rows is of type complex128, not float64"):
         load(bad)
+
+
+def test_numbers_beyond_all_others_are_refused_without_a_warning(tmp_path):
+    """The log-likelihood that they would have overflows on the way."""
+    DensityMLE("rayleigh").fit(np.abs(X)).save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match="log_likelihood_"):
+        load(edited(tmp_path / "model", tmp_path / "bad", a3=np.full(np.shape(X[0]), 1e-200)))
