@@ -37,7 +37,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.apart import apart_reasons
 from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures, by_normals
 from fastkl.divergence.assisted.regression_route import RegressionRoute
-from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons, unreached_reasons
+from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons
 from fastkl.divergence.assisted.two_samples import TwoSamples, in_order_of_values, rows_at_random
 from fastkl.divergence.assisted.wide import wide_reasons
 from fastkl.divergence.estimate import Estimate, OfBoth, subjects_of
@@ -46,9 +46,11 @@ from fastkl.divergence.nearest.column_doubts import ROUNDING
 from fastkl.divergence.nearest.diagnostics import (
     dwelling_reasons,
     few_effective_rows,
+    is_out_of_reach,
     near_copies,
     negative_reasons,
     shared_rows_reasons,
+    unreached_reason,
 )
 from fastkl.divergence.nearest.edges import edge_reasons
 from fastkl.divergence.nearest.neighbors import SamplePair
@@ -155,7 +157,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     of_tail: list[str] = []
     if standard_error:
         reasons = dwelling + shared_rows_reasons(pair, shared) + _doubts(samples, chosen, regression, values, atoms)
-        of_tail = _doubts_of_tail(samples, chosen, regression, values)
+        of_tail = _doubts_of_tail(samples, chosen, regression, values, error)
         missed = 0.0 if atoms else missed_beyond(samples, chosen.log_ratio)
         of_tail += missed_reasons(missed, error)
         error = float(np.hypot(error, missed))
@@ -375,19 +377,20 @@ def _beyond_judge(values: dict[str, float], by_mixtures: bool) -> float:
     return values["mixtures"] - values["corrected_neighbors" if by_mixtures else "regression"]
 
 
-def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> list[str]:
+def _doubts_of_tail(
+    samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], error: float
+) -> list[str]:
     """Reasons not to trust the estimate: p goes on where there is no row of q."""
-    reasons: list[str] = []
     neighbors = samples.plain.standard_error
     spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
     beyond_judge = _beyond_judge(values, by_mixtures)
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
     odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * samples.lower
     odd = odd and spread > 1.5 * neighbors
-    if odd or by_mixtures:
-        best = by_mixtures and (chosen.loss < regression.loss - samples.lower or spread < neighbors)
-        reasons += unreached_reasons(samples, best)
-    return reasons
+    unreached = samples.plain.diagnostics["unreached"]
+    if (odd or by_mixtures) and is_out_of_reach(unreached, error, samples.pair.q):
+        return [unreached_reason(unreached, samples.pair.q)]
+    return []
 
 
 def _labelled(plain: Estimate, value: float, error: float, reasons: list[str], more: dict[str, Any]) -> Estimate:
