@@ -157,7 +157,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     of_tail: list[str] = []
     if standard_error:
         reasons = dwelling + shared_rows_reasons(pair, shared) + _doubts(samples, chosen, regression, values, atoms)
-        of_tail = _doubts_of_tail(samples, chosen, regression, values, error)
+        of_tail = _doubts_of_tail(samples, chosen, regression, values)
         missed = 0.0 if atoms else missed_beyond(samples, chosen.log_ratio)
         of_tail += missed_reasons(missed, error)
         error = float(np.hypot(error, missed))
@@ -376,17 +376,16 @@ def _beyond_judge(values: dict[str, float], by_mixtures: bool) -> float:
     return values["mixtures"] - values["corrected_neighbors" if by_mixtures else "regression"]
 
 
-def _doubts_of_tail(
-    samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], error: float
-) -> list[str]:
+def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> list[str]:
     """Reasons not to trust the estimate: p goes on where there is no row of q."""
+    neighbors = samples.plain.standard_error
     spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
     beyond_judge = _beyond_judge(values, by_mixtures)
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
     odd = beyond_judge > 0.0 if chosen.name == "regression" else regression.loss < chosen.loss - 0.2 * samples.lower
-    odd = odd and spread > 1.5 * samples.plain.standard_error
+    odd = odd and spread > 1.5 * neighbors
     unreached = samples.plain.diagnostics["unreached"]
-    if (odd or by_mixtures) and is_out_of_reach(unreached, error, samples.pair.q):
+    if (odd or by_mixtures) and is_out_of_reach(unreached, neighbors, samples.pair.q):
         return [unreached_reason(unreached, samples.pair.q)]
     return []
 
