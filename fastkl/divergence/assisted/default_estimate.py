@@ -15,8 +15,8 @@ Where no regression tells P and Q apart better than the pair, and neighbours see
 from it, the pair is as good as true, and the estimate goes over to its own divergence. Where one tells them apart as well, up to
 half of the estimate is its. Where one does better than both pairs, mixtures of normal distributions are tried
 (`working_mixtures`), and if these do better than the pairs they stand in for them, else the neighbours as they are for the pair's
-divergence. Of mixtures and regression one that is far ahead is the estimate, but no regression beyond which neighbours see more.
-Of many rows fits learn from some (`two_samples`).
+divergence. Of mixtures and regression one that is far ahead is the estimate, but no regression beyond which neighbours see more:
+with these it has one vote of three.
 
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
 have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying
@@ -37,7 +37,7 @@ from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.apart import apart_reasons
 from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures, by_normals
 from fastkl.divergence.assisted.regression_route import RegressionRoute
-from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons, unreached_reasons
+from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons
 from fastkl.divergence.assisted.two_samples import TwoSamples, in_order_of_values, rows_at_random
 from fastkl.divergence.assisted.wide import wide_reasons
 from fastkl.divergence.estimate import Estimate, OfBoth, subjects_of
@@ -45,9 +45,11 @@ from fastkl.divergence.nearest.atoms import lacking_in_columns
 from fastkl.divergence.nearest.column_doubts import ROUNDING
 from fastkl.divergence.nearest.diagnostics import (
     few_effective_rows,
+    is_out_of_reach,
     near_copies,
     negative_reasons,
     shared_rows_reasons,
+    unreached_reason,
 )
 from fastkl.divergence.nearest.edges import edge_reasons
 from fastkl.divergence.nearest.neighbors import SamplePair
@@ -67,8 +69,8 @@ _MANY = 200_000
 _REPEATS = 20
 # How the distance of the three corrections enters the error.
 _SPREAD = 0.4
-# Standard deviations that neighbours may see more than a regression that is ahead of others, and those at which it is not.
-_MORE, _TOO_MUCH = 1.5, 2.5
+# Standard deviations that neighbours may see more than a regression that is ahead, and those at which it is one among others.
+_MORE, _TOO_MUCH = 0.5, 2.0
 # Standard deviations of the neighbour estimate that leave half of the weight of a regression so far away.
 _AWAY = 4.0
 # Standard deviations of what neighbours see beyond trusted distributions that may be there all the same.
@@ -225,7 +227,7 @@ def _of_routes(
         # No pair of normal distributions is near: mixtures of such may be, else the neighbours as they are stand in for it.
         mixtures = _mixtures(samples, regression)
         other = samples.nearest[2] if mixtures is None else mixtures.loss
-        far_ahead = _ahead(samples, regression, other) == 1.0
+        far_ahead = _ahead(samples, regression, other)[1] == 1.0
         if mixtures is not None:
             chosen, values = by_mixtures(samples, mixtures, only_mean=far_ahead)
             values = {"regression": regression.value} | values
@@ -246,28 +248,28 @@ def _of_routes(
     return _between(samples, chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
 
 
-def _ahead(samples: TwoSamples, regression: Route, other: float, corrected: float = np.inf) -> float:
-    """How far a regression is ahead of what has another log-loss: not where neighbours see more than it does.
+def _ahead(samples: TwoSamples, regression: Route, other: float, corrected: float = np.inf) -> tuple[float, float]:
+    """How far a regression is ahead of what has another log-loss, and how far it is the estimate, from 0 to 1 each.
 
-    They do where they give more both as they are and ``corrected``.
+    It is not where neighbours see more than it does: where they give more both as they are and ``corrected``.
     """
     ahead = float(np.clip(0.5 * (other - regression.loss) / samples.lower, 0.0, 1.0))
     if ahead == 0.0:
-        return 0.0
+        return 0.0, 0.0
     more = (min(float(samples.plain), corrected) - regression.value) / max(samples.error_of_plain, 1e-300)
-    return ahead * float(np.clip((_TOO_MUCH - more) / (_TOO_MUCH - _MORE), 0.0, 1.0))
+    return ahead, ahead * float(np.clip((_TOO_MUCH - more) / (_TOO_MUCH - _MORE), 0.0, 1.0))
 
 
 def _between(
     samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], learnt: RegressionRoute
 ) -> tuple[float, Route, dict[str, float]]:
-    """The median of the routes, or the regression as far as it is ahead of the other that was chosen."""
-    ahead = _ahead(samples, regression, chosen.loss, values["corrected_neighbors"])
+    """The median of the routes, or the regression as far as it is ahead of the other, and what tells P and Q apart better."""
+    ahead, weight = _ahead(samples, regression, chosen.loss, values["corrected_neighbors"])
     if ahead > 0.5:
-        chosen = learnt.ahead(ahead)
+        chosen = learnt.ahead(weight)
         values = values | {"regression": chosen.value}
     median = float(np.median(list(values.values())))
-    return median + ahead * (values["regression"] - median), chosen, values
+    return median + weight * (values["regression"] - median), chosen, values
 
 
 def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
@@ -344,9 +346,8 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     reasons = [reason for reason in plain.diagnostics["reasons"] if ROUNDING in subjects_of([reason])]
     # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
     reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q) + apart_reasons(samples.learnt_in("scaled"))
-    neighbors = plain.standard_error
     # In one column neighbours are near enough to see the edges that a regression sees.
-    far = (2.5 if pair.p.n_columns == 1 else 1.0) * neighbors
+    far = (2.5 if pair.p.n_columns == 1 else 1.0) * plain.standard_error
     if not atoms and regression.loss < chosen.loss - samples.lower and abs(beyond_judge) > far:
         reasons.append(
             f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
@@ -378,17 +379,16 @@ def _beyond_judge(values: dict[str, float], by_mixtures: bool) -> float:
 
 def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> list[str]:
     """Reasons not to trust the estimate: p goes on where there is no row of q."""
-    reasons: list[str] = []
     neighbors = samples.plain.standard_error
     spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
     beyond_judge = _beyond_judge(values, by_mixtures)
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
-    odd = beyond_judge > 0.0 if chosen.ahead else regression.loss < chosen.loss - 0.2 * samples.lower
+    odd = beyond_judge > 0.0 if chosen.name == "regression" else regression.loss < chosen.loss - 0.2 * samples.lower
     odd = odd and spread > 1.5 * neighbors
-    if odd or by_mixtures:
-        best = by_mixtures and (chosen.loss < regression.loss - samples.lower or spread < neighbors)
-        reasons += unreached_reasons(samples, best)
-    return reasons
+    unreached = samples.plain.diagnostics["unreached"]
+    if (odd or by_mixtures) and is_out_of_reach(unreached, neighbors, samples.pair.q):
+        return [unreached_reason(unreached, samples.pair.q)]
+    return []
 
 
 def _labelled(plain: Estimate, value: float, error: float, reasons: list[str], more: dict[str, Any]) -> Estimate:

@@ -18,22 +18,11 @@ import numpy as np
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.two_samples import TwoSamples
 from fastkl.divergence.models.ratio_tails import pareto_tail
-from fastkl.divergence.nearest.diagnostics import UNREACHED, unreached_reason
 
-# Rows of P beyond the reach of Q, beside those that chance puts there (about 1): mixtures may know how tails go on.
-_UNREACHED_BY_MIXTURES = 15.0
 # Rows of Q that its tail is fitted to, and a part of the standard error of its shape.
 _FEWEST_OF_TAIL, _MOST_OF_TAIL, _UPPER = 10, 0.2, 0.5
 # What a tail may add is told from so many standard errors on.
 _TOLD = 0.6
-
-
-def unreached_reasons(samples: TwoSamples, by_best_mixtures: bool) -> list[str]:
-    """Why the estimate is rather a lower bound, where more rows of p than chance puts there are where there is no row of q."""
-    unreached = samples.plain.diagnostics["unreached"]
-    if unreached <= (_UNREACHED_BY_MIXTURES if by_best_mixtures else UNREACHED):
-        return []
-    return [unreached_reason(unreached, samples.pair.q)]
 
 
 def missed_beyond(samples: TwoSamples, log_ratio: FloatArray) -> float:

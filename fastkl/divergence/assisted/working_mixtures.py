@@ -42,6 +42,12 @@ class WorkingMixture:
     def __len__(self) -> int:
         return len(self.weights)
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers say what it is."""
+        d = self._means.shape[1]
+        return len(self) * (1 + d + d * (d + 1) // 2) - 1
+
     def log_density(self, X: FloatArray, n_threads: int = 1) -> FloatArray:
         """(n,) for rows (n, d)."""
         return self._compile().evidence(X, n_threads)
@@ -129,8 +135,7 @@ def mixture_of(X: FloatArray, masses: FloatArray | None) -> WorkingMixture:
         if k == 2:
             ways = _ways(X, masses)
         found, log_likelihood = refined(_started(X, masses, k, ridge, ways), X, masses, ridge=ridge)
-        numbers = len(found) * (1 + d + d * (d + 1) // 2) - 1
-        bic = numbers * np.log(size) - 2.0 * log_likelihood
+        bic = found.numbers * np.log(size) - 2.0 * log_likelihood
         if bic >= least:
             break
         best, least = found, bic

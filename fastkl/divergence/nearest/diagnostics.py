@@ -32,7 +32,7 @@ MANY_COLUMNS = 10
 LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
 # Rows of p out of the reach of q, beside those that chance puts there (about 1), and what they add in standard errors, at least.
-UNREACHED, _OF_ERROR = 5.0, 0.75
+_UNREACHED, _OF_ERROR = 5.0, 0.5
 # A row is a copy of one that is nearer by so much than the next one, which chance does to a thousandth of rows at most. So large
 # a part of them with a copy is not by chance; so many are looked at.
 _NEARER, _COPIED, _LOOKED_AT = 1e-3, 0.1, 2000
@@ -155,7 +155,7 @@ def divergence_diagnostics(
         )
     reasons += negative_reasons(value, error)
     unreached = sweep.farthest.unreached(pair.q) if isinstance(pair, SamplePair) and sweep.reach else 0.0
-    if unreached > UNREACHED and unreached * np.log(unreached) > _OF_ERROR * error * pair.q.effective_size:
+    if is_out_of_reach(unreached, error, pair.q):
         reasons.append(unreached_reason(unreached, pair.q))
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
@@ -173,6 +173,14 @@ def divergence_diagnostics(
         "large_balls": large,
         "unreached": unreached,
     }
+
+
+def is_out_of_reach(unreached: float, error: float, q: Totals) -> bool:
+    """Whether more rows of p than chance puts there are out of the reach of q, and what they may add is much beside the error.
+
+    A part a of p and b of q that no log-ratio knows of may add a log(a / b); chance puts about one row of q there.
+    """
+    return bool(unreached > _UNREACHED and unreached * np.log(unreached) > _OF_ERROR * error * q.effective_size)
 
 
 def unreached_reason(unreached: float, q: Totals) -> str:
