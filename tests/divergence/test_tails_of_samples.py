@@ -39,6 +39,19 @@ def test_tails_that_q_shows_are_no_reason(law, scale):
     assert told <= 1
 
 
+def test_rows_out_of_reach_that_add_little_are_no_reason():
+    """A spread that follows a column: KL is E (s^2 - 1) / 2 with log s of mean 0. Half were told to be lower bounds."""
+    told, truth = 0, (np.exp(2.0 * 0.5**2) - 1.0) / 2.0
+    for seed in range(12):
+        rng = np.random.default_rng([seed, 3])
+        x, y = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2))
+        x[:, 1] *= np.exp(0.5 * x[:, 0])
+        found = kl_divergence(x, y)
+        assert abs(found - truth) < 3.0 * found.standard_error
+        told += any("not in the data" in reason for reason in found.diagnostics["reasons"])
+    assert told <= 4
+
+
 @pytest.mark.parametrize("shape", [-0.3, 0.01, 0.5, 1.0])
 def test_tail_of_a_generalised_pareto_distribution(shape):
     excess = np.sort(stats.genpareto(shape, scale=3.0).rvs(20_000, random_state=np.random.default_rng(0)))

@@ -32,7 +32,7 @@ MANY_COLUMNS = 10
 LARGE_BALL = 0.15
 _LARGE_BALLS_TOLERATED = 0.1
 # Rows of p out of the reach of q, beside those that chance puts there (about 1), and what they add in standard errors, at least.
-_UNREACHED, _OF_ERROR = 5.0, 0.5
+_UNREACHED, _OF_ERROR = 5.0, 1.0
 # A row is a copy of one that is nearer by so much than the next one, which chance does to a thousandth of rows at most. So large
 # a part of them with a copy is not by chance; so many are looked at.
 _NEARER, _COPIED, _LOOKED_AT = 1e-3, 0.1, 2000
