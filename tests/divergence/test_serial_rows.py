@@ -66,6 +66,8 @@ def test_sorted_and_grouped_rows_and_independent_ones_are_not_said():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         permutation_test(ordered, rng.normal(size=500), random_state=0, n_permutations=99)
+        blocks = np.repeat([0.0, 1.0, 0.0, 2.0], 60)  # steps at which a value changes are those of a walk, but few
+        permutation_test(blocks, np.repeat([1.0, 0.0], 60), random_state=0, n_permutations=99)
 
 
 # -- rows of the same number ---------------------------------------------------------------------------------------------------

@@ -33,8 +33,10 @@ LEAST_TOL = 1e-30  # below it a gain is less than what the rounding of any log-l
 LOG_LIKELIHOOD_SLACK = 1e-6  # nats per unit of weight; the same sums on another machine differ by rounding
 
 
-def check_search(tol: Any, max_iter: Any) -> None:
-    """ValueError for a tolerance or a number of iterations with which no search could end well."""
+def check_search(tol: Any, max_iter: Any, robust_errors: Any = False) -> None:
+    """ValueError or TypeError for options of a fit with which none could end well."""
+    if not isinstance(robust_errors, bool | np.bool_):
+        raise TypeError(f"robust_errors is True or False, not {robust_errors!r}.")
     if not LEAST_TOL < tol < np.inf:
         raise ValueError(
             f"tol is what a fit may still gain, in nats per row: a number above {LEAST_TOL:g}, not {tol!r}."

@@ -276,9 +276,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
 
     def _fit_rows(self, family: Family, rows: AnyRows) -> None:
         """Fit to rows in memory or not, and take over what was found."""
-        check_search(self.tol, self.max_iter)
-        if not isinstance(self.robust_errors, bool | np.bool_):
-            raise TypeError(f"robust_errors is True or False, not {self.robust_errors!r}.")
+        check_search(self.tol, self.max_iter, self.robust_errors)
         family.shaped({}, rows.n_columns)  # which refuses too few columns, and options that make no sense
         with read_as(lambda params: {"family_": family, "params_": params}):
             fit, statistics = fit_any_rows(family, resolve_prior(self.prior, family), rows, self.tol, self.max_iter)

@@ -27,9 +27,11 @@ _APART, _LOOKED_AT = 10, 20_000
 # random walk take them, where those of a smooth curve, as sorted rows are, would be by a hundred times.
 _LARGER, _DEVIATIONS = 0.2, 4.5
 _NEARLY_EQUAL, _TIMES = 0.05, (4.0, 30.0)
-# Rows whose own partner is looked for, those among all rows of a large sample, and fewer than tell it; and how many more of them
-# have it next to them than by chance where the two samples are paired.
-_PAIRS, _PAIRS_AMONG_ALL, _FEWEST_PAIRS = 1000, 100, 10
+# Values that change less often are in groups.
+_FEW_CHANGES = 20
+# Rows whose own partner is looked for, fewer than tell it, and distances to all rows of a large sample; and how many more of the
+# rows have it next to them than by chance where the two samples are paired.
+_PAIRS, _FEWEST_PAIRS, _DISTANCES = 300, 10, 10_000_000
 _FEW_PAIRS, _PAIRED = 5.0, 0.1
 
 
@@ -61,7 +63,8 @@ def paired_reasons(pair: SamplePair) -> list[str]:
     step = -(-len(p) // _PAIRS)
     part = _part_beside_partner(p[::step], q[::step], np.arange(-(-len(p) // step)))
     if part and step > 1:
-        some = np.arange(0, len(p), -(-len(p) // _PAIRS_AMONG_ALL))
+        looked_for = int(np.clip(_DISTANCES // len(p), _FEWEST_PAIRS, _PAIRS))
+        some = np.arange(0, len(p), -(-len(p) // looked_for))
         part = _part_beside_partner(p[some], q, some)
     if not part:
         return []
@@ -92,6 +95,8 @@ def serial_reasons(pair: SamplePair) -> list[str]:
     reasons = []
     for name, X in (("p", pair.p.X), ("q", pair.q.X)):
         for j, column in enumerate(X[:_LOOKED_AT].T):
+            if np.count_nonzero(column[1:] != column[:-1]) < _FEW_CHANGES:
+                continue
             beside, apart = _differences(column)
             if _is_chain(beside, apart, len(column)):
                 reasons.append(
