@@ -32,7 +32,7 @@ _FEW_CHANGES = 20
 # Rows whose own partner is looked for, fewer than tell it, and distances to all rows of a large sample; and how many more of the
 # rows have it next to them than by chance where the two samples are paired.
 _PAIRS, _FEWEST_PAIRS, _DISTANCES = 300, 10, 10_000_000
-_FEW_PAIRS, _PAIRED = 5.0, 0.1
+_FEW_PAIRS, _PAIRED = 5.0, 0.08
 
 
 def dwelling_reasons(pair: SamplePair) -> list[str]:
