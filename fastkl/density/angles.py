@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastkl._core.rows import AnyRows, Rows
+from fastkl._core.rows import AnyRows
 from fastkl._core.warned import warn
 from fastkl._core.wording import capital
 from fastkl.families.base import Family
 from fastkl.rows.columns import named
+from fastkl.rows.streamed import StreamedRows
 
 _TURN = 2.0 * np.pi
 # No period that angles are measured in is longer: days of a year.
@@ -25,9 +26,8 @@ _DIRECTION = 7.0
 def warn_of_degrees(family: Family, rows: AnyRows) -> None:
     """Say so where columns that a family takes for angles in radians seem to be in other units."""
     columns = sorted(set(_angles(family, rows.n_columns)))
-    if columns and (isinstance(rows, Rows) or rows.source.repeatable):  # type: ignore[attr-defined]
-        looked_at = rows if isinstance(rows, Rows) else rows.sample(_LOOKED_AT)
-        X = looked_at.of_positive_weight().X
+    if columns and not (isinstance(rows, StreamedRows) and not rows.source.repeatable):
+        X = rows.sample(_LOOKED_AT).of_positive_weight().X
         for j in columns:
             warn_of_values_in_degrees(X[:, j], named(j, rows.names))
 

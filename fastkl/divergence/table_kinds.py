@@ -115,5 +115,5 @@ class Both:
 
 
 def _tested(sizes: tuple[int, int], rng: np.random.RandomState) -> list[Any]:
-    """Which rows of either table are tested."""
-    return [slice(None) if size <= TESTED_ROWS else rng.permutation(size)[:TESTED_ROWS] for size in sizes]
+    """Which rows of either table are tested, in their order, which tells whether they go with each other."""
+    return [slice(None) if size <= TESTED_ROWS else np.sort(rng.permutation(size)[:TESTED_ROWS]) for size in sizes]

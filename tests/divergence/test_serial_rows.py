@@ -40,9 +40,10 @@ def test_states_that_stay_are_said():
         permutation_test(stays, rng.normal(size=(300, 2)), random_state=0, n_permutations=99)
 
 
-def test_a_line_of_a_table_has_it_as_a_note():
+@pytest.mark.parametrize("n", [500, 12_000])  # of many rows some are tested, in their order
+def test_a_line_of_a_table_has_it_as_a_note(n):
     rng = np.random.default_rng(0)
-    p, q = (pd.DataFrame({"weight": chain(rng, 0.9, 500), "height": rng.normal(size=500)}) for _ in range(2))
+    p, q = (pd.DataFrame({"weight": chain(rng, 0.9, n), "height": rng.normal(size=n)}) for _ in range(2))
     found = compare_tables(p, q, n_permutations=99, random_state=0)
     assert any("of the row before" in note for note in found["weight"].notes)
     assert not any("of the row before" in note for note in found["height"].notes)
