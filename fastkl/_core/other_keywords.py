@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 CENSORED = (
-    "Rows of which only limits are known (censored ones) are not fitted, but a few lines with sf do it: see "
-    "'Rows of which only limits are known' in the user guide"
+    "Censored rows, of which only limits are known, are not fitted by fit; a few lines with sf do it: see 'Rows of which only "
+    "limits are known' in the user guide"
 )
 # By what they are here; of several the first that the function has.
 _KEYWORDS = {
@@ -46,7 +46,7 @@ _ADVICE = (
     (
         "family",
         ["covariance_type"],
-        'The form of covariances is one of the family: family=families.MultivariateNormal("diag").',
+        'The form of the covariance is an option of the family: family=families.MultivariateNormal("diag").',
     ),
     (
         "family",
@@ -56,8 +56,8 @@ _ADVICE = (
     (
         "family",
         ["loc", "scale", "shape", "df", "mean", "floc", "fscale", "fa", "f0", "fc", "fdf", "fix_arg"],
-        "A parameter that is held fixed is one of the family, as in family=families.Gamma(shape=2), and families of positive "
-        "numbers have no location.",
+        "Fixed parameters are given to the family, as in family=families.Gamma(shape=2); families of positive numbers have no "
+        "location.",
     ),
     (
         "y",

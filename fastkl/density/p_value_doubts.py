@@ -52,8 +52,8 @@ def warn_of_rounding(of_values: Floats, between: Floats, columns: list[str]) -> 
     rejected = (of_values <= _REJECTED) & (between >= _TIMES * of_values)
     for j in np.flatnonzero(rejected):
         warn(
-            f"{columns[j]}: the values are rounded, and so go in steps that no density has, which alone makes p-values small: "
-            f"halfway between the values, where rounding does not count, that of ks is {between[j]:.2g}. Add uniform noise as "
+            f"{columns[j]}: the values are rounded, and a density has no such steps, which alone makes p-values small: halfway "
+            f"between the values, where rounding does not matter, the p-value of ks is {between[j]:.2g}. Add uniform noise as "
             "wide as the rounding, and fit and test these rows.",
             UserWarning,
         )

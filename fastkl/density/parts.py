@@ -104,7 +104,7 @@ class PartMembers(Density):
             raise ValueError(f"given holds a column twice, by name and by number: {listed(list(given))}.")
         kept = [j for j in range(d) if j not in values]
         if not kept:
-            raise ValueError("All columns are given, so that nothing is left to have a distribution.")
+            raise ValueError("All columns are given, and none is left to have a conditional distribution.")
         columns = sorted(values)
         self._raise_if_impossible(columns, [values[j] for j in columns])
         return self._with_names(self._conditional(kept, columns, [values[j] for j in columns]), kept)
@@ -125,7 +125,7 @@ class PartMembers(Density):
         if self._log_density_of_part(columns, row) == -np.inf:
             places = ", ".join(f"{named(j, names)} = {value!r}" for j, value in zip(columns, values, strict=True))
             raise ValueError(
-                f"The density is 0 at {places}, outside the support: no distribution of the others is given that."
+                f"The density is 0 at {places}, outside the support: the other columns have no conditional distribution there."
             )
 
     def _with_names(self, density: Any, columns: list[int]) -> Any:

@@ -78,7 +78,7 @@ def jensen_shannon_of_samples(pair: SamplePair, options: Options, share: float =
         k = found.diagnostics["n_neighbors"]
         reasons.append(
             f"The estimate falls by {fall:.2g} nats from {k} to {2 * k} neighbours: p and q differ within the balls, and it is "
-            f"likely too small by {left:.2g} or so."
+            f"probably too small by about {left:.2g}."
         )
     return doubted(found, reasons, error=float(np.hypot(found.standard_error, left)))
 
@@ -185,7 +185,7 @@ def _few_rows(pair: SamplePair) -> list[str]:
     """The reason to trust little of very few rows."""
     if min(pair.p.n_rows, pair.q.n_rows) >= _FEWEST_ROWS:
         return []
-    return [f"{pair.p.n_rows} and {pair.q.n_rows} rows are few: neither the bias nor the error are known well."]
+    return [f"{pair.p.n_rows} and {pair.q.n_rows} rows are few: neither the bias nor the error is well known."]
 
 
 def neighbors_both_ways(pair: SamplePair, method: Method, n_neighbors: int | None) -> int:
@@ -219,10 +219,10 @@ def _beyond_range(value: float, error: float, share: float) -> list[str]:
     """Reasons from an estimate outside the range of the divergence."""
     reasons = []
     if is_below_zero(value, error):
-        reasons.append(f"The estimate {value:.3g} is negative by more than its error, which no divergence is.")
+        reasons.append(f"The estimate {value:.3g} is negative by more than its error, which a divergence can't be.")
     if value > most_of_mixture(share) + 3.0 * error:
         most = "log 2" if share == 0.5 else f"{most_of_mixture(share):.3g}"
-        reasons.append(f"The estimate {value:.3g} is above {most} by more than its error, which none is.")
+        reasons.append(f"The estimate {value:.3g} exceeds {most}, the largest possible value, by more than its error.")
     return reasons
 
 
@@ -232,7 +232,7 @@ def _mostly_apart(large: float, k: int) -> list[str]:
         return []
     return [
         f"For {large:.0%} of the rows of a sample, the ball around the row that reaches {k} rows of the other holds more than "
-        f"{LARGE_BALL:.0%} of its own: the two are hardly sampled in the same places, and the estimate is likely too small."
+        f"{LARGE_BALL:.0%} of its own: the two samples hardly cover the same places, and the estimate is probably too small."
     ]
 
 

@@ -127,8 +127,8 @@ def kl_from_log_probs(
     of_tokens = Mean.of(log_ratio[present], None if weights is None else np.repeat(weights, present.sum(axis=1)))
     if form == "low_variance" and (spread := of_tokens.variance(np.inf)) > _FAR:
         reasons.append(
-            f"The log-ratios have variance {spread:.2g}, so far apart are p and q: form='low_variance' rests on few large ratios "
-            "q/p, and its error is too small among few draws. Take form='plain'."
+            f"The log-ratios have variance {spread:.2g}: p and q are so far apart that form='low_variance' depends on a few "
+            "large ratios q/p, and its error is too small with few draws. Take form='plain'."
         )
     diagnostics = {
         "per_token": mean.value * n / counted,
@@ -237,5 +237,7 @@ def _doubts(log_ratio: FloatArray, ratio: Mean, form: str) -> tuple[list[str], f
         )
     reasons += heavy_terms(-log_ratio[finite], "terms log p/q")
     if form == "squared":
-        reasons.append("The mean of half the squared log-ratio is not the divergence, only near it where p is near q.")
+        reasons.append(
+            "The mean of half the squared log-ratio is not the divergence; it only approximates it where p is near q."
+        )
     return reasons, tail

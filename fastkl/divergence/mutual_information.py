@@ -154,7 +154,7 @@ def _of_numbers(
     n, d = sample.X.shape
     if n < _LEAST_ROWS:
         raise DegenerateDataError(
-            f"{n} rows tell nothing of how columns go together; at least {_LEAST_ROWS} are needed."
+            f"{n} rows are too few to show how columns depend on each other; at least {_LEAST_ROWS} are needed."
         )
     _refuse_repeated(sample.X)
     if _has_repeated_values(sample.X):
@@ -181,7 +181,7 @@ def _of_numbers(
     reasons = [f"Of {name}: {reason}" for _, name, found in parts for reason in found.reasons]
     reasons += many_columns(sample) + few_effective_rows(sample)
     if n < _FEWEST_ROWS:
-        reasons.append(f"{n} rows are few: neither the bias nor the error are known well.")
+        reasons.append(f"{n} rows are few: neither the bias nor the error is well known.")
     reasons += _beyond_ranks(value, effective_size(shares)) + negative_reasons(value, error, "mutual information")
     diagnostics = {
         "reasons": reasons,
@@ -196,9 +196,9 @@ def _beyond_ranks(value: float, n: float) -> list[str]:
     if value < np.log(n) - _MOST_TOLD:
         return []
     return [
-        f"The estimate, {value:.3g}, is above what {n:.6g} rows tell for certain, {np.log(n) - _MOST_TOLD:.3g} nats: columns "
-        "follow each other more closely than neighbouring ranks do. It may be too large by half a nat and more, or the mutual "
-        "information larger still, or infinite."
+        f"The estimate, {value:.3g}, is above what {n:.6g} rows can show reliably, {np.log(n) - _MOST_TOLD:.3g} nats: the "
+        "columns determine each other more closely than neighbouring ranks do. The estimate may be too large by half a nat or "
+        "more, or the mutual information may be larger still, even infinite."
     ]
 
 
@@ -211,8 +211,8 @@ def _where_values_repeat(sample: Sample, split: int, standard_error: bool) -> Es
     """By cubes common to x, the first columns, and y, which know what a repeated value is."""
     if sample.weighted:
         raise DegenerateDataError(
-            "A column with repeated values has no density, and the mutual information of weighted rows of such is not known. "
-            "Thin the rows first: keep each with probability weight / largest weight."
+            "A column with repeated values has no density, and there is no estimator of its mutual information for weighted "
+            "rows. Thin the rows first: keep each with probability weight / largest weight."
         )
     n = sample.n_rows
     scores = np.column_stack([rank_scores(column, np.full(n, 1.0 / n)) for column in sample.X.T])
@@ -222,7 +222,7 @@ def _where_values_repeat(sample: Sample, split: int, standard_error: bool) -> Es
     moved = terms.value - Mean.of(terms_of_cubes(x, y, min(2 * k, n - 1), sample.n_jobs)).value
     reasons = many_columns(sample)
     if n < _FEWEST_REPEATED:
-        reasons.append(f"{n} rows with repeated values are few: neither the bias nor the error are known well.")
+        reasons.append(f"{n} rows with repeated values are few: neither the bias nor the error is well known.")
     diagnostics = {"reasons": reasons, "n_neighbors": k, "entropy_bias": 0.0}
     error = float(np.hypot(terms.error, moved)) if standard_error else float("nan")
     return Estimate(terms.value, error, n, "common_cubes", diagnostics)

@@ -205,7 +205,10 @@ def _refusal(given: tuple[Operand, ...]) -> str:
             )
     if all(isinstance(one, ModelOperand) for one in given):
         return f"{' and '.join(one.name for one in given)} are both models; pass at least one sample."
-    return f"This is not known of {' and '.join(f'{one.name}, {one.kind}' for one in given)}; pass models with a log-density."
+    return (
+        f"There is no estimator of this for {' and '.join(f'{one.name}, {one.kind}' for one in given)}; pass models with a "
+        "log-density."
+    )
 
 
 # Pairs with at least one sample: draws may take the place of the other operand.

@@ -151,7 +151,7 @@ class TableComparison:
             alone |= dict.fromkeys(name for name in line.left_out if kinds[name] in taken)
         dates, of_rows = ([name for name in alone if (kinds[name] == DATE) == dated] for dated in (True, False))
         before = f"{listed(dates)}, whose dates in one table are all before those in the other"
-        looks = f"{listed(of_rows)}, by the look of it names of rows"
+        looks = f"{listed(of_rows)}, apparently names of rows"
         return [f"Not in a joint line: {why}." for which, why in ((of_rows, looks), (dates, before)) if which]
 
     @property

@@ -126,8 +126,8 @@ class ZeroInflatedPoisson(CountFamily):
             column = int(np.flatnonzero(empty)[0])
             raise DegenerateDataError(
                 f"Column {column} holds only zeros (n_samples={statistics['weight'][column]:g}): with the rate held, the "
-                "likelihood rises up to a zero_probability of 1, which is none of this family. Leave the column out, or let "
-                "the rate be free.",
+                "likelihood rises up to a zero_probability of 1, which does not belong to this family. Leave the column out, "
+                "or let the rate be free.",
                 column,
             )
 

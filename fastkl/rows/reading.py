@@ -203,8 +203,9 @@ def _shared(data: Any, name: str) -> Any:
         kind = f"{type(data).__module__.split('.')[0]}.{type(data).__name__}"
         if "bfloat16" in str(getattr(data, "dtype", "")):
             raise SourceError(
-                f"{name} is a {kind} of bfloat16, numbers of three digits that NumPy does not have. Pass X.float(); where they "
-                "come of a log_softmax, do that in float32, since differences of rounded numbers are rounding."
+                f"{name} is a {kind} of bfloat16, a type of about three significant digits that NumPy does not have. Pass "
+                "X.float(); if the values come from log_softmax, compute that in float32, since differences of such rounded "
+                "numbers are mostly rounding error."
             ) from error
         raise SourceError(
             f"{name} is a {kind} that can't be read where it is ({error}). Pass a copy in main memory, of float32 or float64 and "

@@ -85,8 +85,8 @@ def warn_of_atom(numbers: NDArray[np.float64], place: str, tried: Sequence[str])
         missing = " If it stands for a missing value, leave such rows out." if away else ""
         warn(
             f"{capital(place)} has the value {known[at]:.6g} in {counts[at]:,} of {len(numbers):,} rows, and others hardly "
-            "repeat: no density describes both, and those compared here spread it out. Model whether a row has it as a column "
-            f"of its own, and the other rows by a family.{missing}",
+            "repeat: no density describes both, and the families compared here spread that value out. Model whether a row has "
+            f"it as a column of its own, and the other rows by a family.{missing}",
             RepeatedValuesWarning,
         )
 

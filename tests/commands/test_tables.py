@@ -78,7 +78,7 @@ def test_blocks_whose_types_differ(capsys, tmp_path, reader):
         ("a,b\n1,2\n3,4\ninf,5\n", "row 2, column 'a' holds inf"),
         ("a,b\n1,2\n3,4\n3,x\n", "row 2, column 'b' holds 'x', which is not a number"),
         ("a,b\n1,2\n3,<0.5\n4,5\n", "holds '<0.5', a limit and not a value: .*censored"),
-        ("sep=;\na;b\n1;2\n3;4\n", "begins with 'sep=;', .* take that line out"),
+        ("sep=;\na;b\n1;2\n3;4\n", "begins with 'sep=;', .* remove that line"),
         ("a,b\n1,2\n3,x\n4,5\n", "not a number; correct it, or leave it empty"),
         ("a,b\n1,2\n3,4,5\n", "row 1 has 3 values for 2 columns: .* needs quotes"),
         ("a,b\n1,2,3\n3,4,5\n", "has 3 values|more values than the 2 columns"),

@@ -205,7 +205,7 @@ def test_bad_columns():
             model.marginal(columns)
     for given, said in (
         ({"height": -1.0}, r"density is 0 at column 0 \('height'\) = -1.0, outside the support"),
-        ({"height": 1.0, "weight": 1.0}, "nothing is left"),
+        ({"height": 1.0, "weight": 1.0}, "none is left"),
         ({"height": 1.0, 0: 1.0}, "twice, by name and by number"),
         ({}, "mapping of columns to values"),
         ([1.0], "mapping of columns to values"),

@@ -197,7 +197,7 @@ def test_densities_that_vary_within_balls_or_gaps_are_said_to():
     X[:, 1:] += X[:, :1] ** 2
     assert "from 5 to 20 neighbours" in entropy(X).diagnostics["reasons"][0]
     comb = rng.integers(0, 40, 1000) + 0.02 * rng.standard_normal(1000)
-    assert "gaps over" in entropy(comb).diagnostics["reasons"][-1]
+    assert "spacings over" in entropy(comb).diagnostics["reasons"][-1]
 
 
 @pytest.mark.parametrize("width", [1.0, 0.3, 0.1])

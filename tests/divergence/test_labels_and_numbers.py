@@ -104,7 +104,7 @@ def test_rare_labels_are_taken_together_and_said():
     known = rare[rare["kind"].isin(model.marginal(["kind"]).categories_[0])]
     estimate = kl_divergence(known, model)
     assert np.isfinite(estimate)
-    assert any("taken together" in reason for reason in estimate.diagnostics["reasons"])
+    assert any("are pooled" in reason for reason in estimate.diagnostics["reasons"])
     assert kl_divergence(frame.assign(kind="new"), model) == np.inf
 
 

@@ -225,7 +225,7 @@ def test_draws_that_say_nothing_are_said():
         DensityMLE.from_parameters("multivariate_normal", mean=np.full(3, m), covariance=np.eye(3)) for m in (0.0, 20.0)
     )
     found = renyi_divergence(Foreign(p), Foreign(q), 0.5, random_state=0, n_draws=2000)
-    assert any("Hardly a draw" in reason for reason in found.diagnostics["reasons"])
+    assert any("Hardly any draw" in reason for reason in found.diagnostics["reasons"])
     wide = DensityMLE.from_parameters("multivariate_normal", mean=np.zeros(3), covariance=1.44 * np.eye(3))
     found = renyi_divergence(Foreign(wide), Foreign(p), 3.0, random_state=0, n_draws=2000)
     assert any("may be infinite" in reason for reason in found.diagnostics["reasons"])

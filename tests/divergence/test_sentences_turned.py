@@ -68,7 +68,7 @@ def test_the_other_direction_has_p_and_q_the_right_way_round():
     """Of q as heavy-tailed as this the doubt is about q beyond the rows of p; it named them the wrong way round."""
     rng = np.random.default_rng(0)
     heavy, light = rng.standard_t(2, size=1000), rng.normal(size=800)
-    tail = "The tail of {0} beyond the last row of {1} is not in the data"
+    tail = "The data do not show the tail of {0} beyond the last row of {1}"
     for estimate in (jeffreys(light, heavy), renyi_divergence(light, heavy, 0.2)):
         assert tail.format("q", "p") in estimate.reasons[0]
         assert "p beyond" not in str(estimate.reasons)

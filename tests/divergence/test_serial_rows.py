@@ -75,7 +75,7 @@ def test_sorted_and_grouped_rows_and_independent_ones_are_not_said():
 
 
 def paired(found):
-    return [reason for reason in found.reasons if "the one with the same number" in reason]
+    return [reason for reason in found.reasons if "the one with the same row number" in reason]
 
 
 @pytest.mark.parametrize(("d", "correlation"), [(1, 0.9999), (4, 0.99), (8, 0.9)])

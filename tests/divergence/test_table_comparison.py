@@ -264,7 +264,7 @@ def test_columns_that_are_not_in_a_joint_line_are_named():
     ]
     found = compare_tables(*named, test=False)
     assert [line.left_out for line in found.joint] == [["kind", "paid", "id"], ["x", "y", "when", "id"], ["id"]]
-    assert found.apart == ["Not in a joint line: 'id', by the look of it names of rows."]
+    assert found.apart == ["Not in a joint line: 'id', apparently names of rows."]
     assert found.apart[0] in repr(found).splitlines()
     assert html.escape(found.apart[0]) in found._repr_html_()
 
@@ -280,7 +280,7 @@ def test_names_of_rows_are_no_variable_of_the_joint_line(name, numbers):
     found = compare_tables(p, q, n_permutations=99)
     assert [line.name for line in found.lines] == [name, "x", "y", "joint (2 columns)"]
     assert found.joint[0].left_out == [name]
-    assert f"Not in a joint line: '{name}', by the look of it names of rows." in repr(found)
+    assert f"Not in a joint line: '{name}', apparently names of rows." in repr(found)
     assert found.joint[0].p_value > 0.01
     asked = compare_tables(p, q, columns=[name, "x", "y"], n_permutations=99, test=False)
     assert asked.joint[0].name == "joint (3 columns)"
@@ -303,15 +303,15 @@ def test_labels_that_name_rows_are_no_change():
     ]
     found = compare_tables(*users, n_permutations=99)
     assert [line.name for line in found.lines] == ["user", "a", "b", "joint (2 labels)"]
-    assert "Not in a joint line: 'user', by the look of it names of rows." in found.apart
+    assert "Not in a joint line: 'user', apparently names of rows." in found.apart
     assert (
         found.columns[0]
         .notes[0]
         .startswith(
-            "By the look of it names of rows, or free text (250 different values in 250 rows of P, 250 different"
+            "The values look like names of rows, or free text (250 different values in 250 rows in P, 250 different"
         )
     )
-    assert not any(note.startswith("By the look") for line in found.lines[1:] for note in line.notes)
+    assert not any(note.startswith("The values look like") for line in found.lines[1:] for note in line.notes)
 
 
 def test_a_change_in_what_is_missing_is_said():

@@ -39,7 +39,7 @@ GAIN = 1e-11  # excess of weight under a tent, in shares of all, below which no 
 FINE = 1e-14  # slope at which Newton's method ends
 MOST_STEPS, MOST_SETS = 1000, 1000
 TOO_STEEP = (
-    "The log-concave density is steeper than numbers can tell: weights or gaps between values differ by too many orders of "
+    "The log-concave density is too steep for double precision: weights or gaps between values differ by too many orders of "
     "magnitude. Leave out rows of next to no weight, and values that nearly coincide."
 )
 FEW = 500  # values among which knots are looked for first, of many

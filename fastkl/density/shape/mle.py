@@ -181,7 +181,7 @@ class ShapeConstrainedMLE(BaseDensity):
         if not self.converged_:
             warn(
                 f"The conditions of the maximum are met to {self.certificate_:.2g} only, not to {CERTAIN:g}: weights or "
-                "distances of values differ by more than numbers resolve.",
+                "distances of values differ by more than double precision resolves.",
                 ConvergenceWarning,
             )
         self.total_weight_ = rows.total_weight

@@ -226,9 +226,9 @@ class _Calculation:
     def _repeated(self, sample: Sample) -> DegenerateDataError:
         values, counts = np.unique(sample.X, return_counts=True)
         return DegenerateDataError(
-            f"The value {float(values[int(np.argmax(counts))])!r} of p is repeated {int(counts.max())} times, and the model is a "
-            f"density, under which no value is: the divergence of such data has no finite value. Compare counts with a discrete "
-            f"model, and rounded values with draws from the model that are rounded alike."
+            f"The value {float(values[int(np.argmax(counts))])!r} of p is repeated {int(counts.max())} times, but the model is "
+            "a density, which gives a single value probability 0: the divergence of such data is not finite. Compare counts "
+            "with a discrete model, and rounded values with draws from the model that are rounded alike."
         )
 
     def _by_spacings(self, sample: Sample, log_q: FloatArray) -> _Plain:

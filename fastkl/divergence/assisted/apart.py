@@ -35,6 +35,6 @@ def apart_reasons(pair: SamplePair) -> list[str]:
         return []
     share = 100.0 * (size / p.n_rows if p.weights is None else float(p.weights[beyond].sum()) / p.weight_sum)
     return [
-        f"{size} rows of p ({share:.2g} % of it) are apart from all others, farther from q than any row of q is from the rest of "
-        "q: how much less q has there is not in the data, and the estimate is rather a lower bound."
+        f"{size} rows of p ({share:.2g} % of it) lie apart from all others, farther from q than any row of q is from the rest "
+        "of q. The data do not show how small the density of q is there, so the estimate is best read as a lower bound."
     ]

@@ -180,8 +180,8 @@ def _few_rows_reasons(pair: SamplePair) -> list[str]:
         return []
     p, q = pair.p.effective_size, pair.q.effective_size
     few = (
-        f"{p:.3g} and {q:.3g} effective rows are few: the estimate by neighbours alone is mostly too small, and neither its bias "
-        "nor its error are known well."
+        f"{p:.3g} and {q:.3g} effective rows are few: an estimate by neighbours alone is usually too small, and neither its "
+        "bias nor its error is well known."
     )
     return [OfBoth(few, "few rows")]
 
@@ -194,26 +194,28 @@ def _doubts_of_size(
     spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
     if spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * samples.plain.standard_error:
         reasons.append(
-            f"The routes to the estimate go from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as they do "
-            "where p and q hardly overlap: the size of the divergence is not in the data. kl_lower_bound says what is."
+            f"The estimators that were combined range from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as "
+            "happens where p and q hardly overlap: the data do not determine the size of the divergence. kl_lower_bound gives "
+            "a bound that they support."
         )
     overlap = 2.0 * min(pair.p.effective_size, pair.q.effective_size) * min(chosen.loss, regression.loss)
     if overlap < _OVERLAP:
         reasons.append(
-            f"p and q hardly overlap: about {overlap:.0f} rows are where both have some, and the size of the divergence rests on "
-            "how distributions that fit the rows go on beyond them. kl_lower_bound says what is in the data."
+            f"p and q hardly overlap: only about {overlap:.0f} rows lie where both have rows, and the size of the divergence "
+            "depends on how the fitted distributions extrapolate beyond the data. kl_lower_bound gives a bound that the data "
+            "support."
         )
     elif value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
         reasons.append(
-            f"The estimate is {value:.2g} nats, and {pair.q.n_rows} rows of q show how q falls off over "
-            f"{np.log(pair.q.n_rows):.2g} at most: its size rests on how distributions that fit the rows go on beyond them. "
-            "kl_lower_bound says what is in the data."
+            f"The estimate is {value:.2g} nats, but {pair.q.n_rows} rows of q can show the decay of its density over "
+            f"{np.log(pair.q.n_rows):.2g} nats at most: the size of the estimate depends on how the fitted distributions "
+            "extrapolate beyond the data. kl_lower_bound gives a bound that the data support."
         )
     if chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
         reasons.append(
-            f"Mixtures of normal distributions, which go on beyond the rows, give {values['mixtures']:.2g} nats where a "
-            f"regression gives {value:.2g}: what the tail of p beyond q adds is not in the data, and the estimate is rather a "
-            "lower bound."
+            f"Mixtures of normal distributions, which extrapolate beyond the rows, give {values['mixtures']:.2g} nats where a "
+            f"regression gives {value:.2g}: the data do not show what the tail of p beyond q adds, so the estimate is best read "
+            "as a lower bound."
         )
     return reasons + wide_reasons(pair) + negative_reasons(value, error)
 
@@ -350,8 +352,8 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     far = (2.5 if pair.p.n_columns == 1 else 1.0) * plain.standard_error
     if not atoms and regression.loss < chosen.loss - samples.lower and abs(beyond_judge) > far:
         reasons.append(
-            f"A regression tells rows of p and q apart better than normal distributions do, and the routes to the estimate are "
-            f"{abs(beyond_judge):.2g} nats apart: none of them may be right."
+            "A regression separates the rows of p and q better than normal distributions do, and the estimators that were "
+            f"combined differ by {abs(beyond_judge):.2g} nats: perhaps none of them is right."
         )
     if (
         pair.p.n_columns >= _BIASED_IN
@@ -360,9 +362,10 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
         and regression.value < 0.5 * chosen.beyond
     ):
         reasons.append(
-            f"Neighbours see {chosen.beyond:.2g} nats beyond normal distributions, {chosen.beyond / np.sqrt(chosen.noise):.0f} "
-            "times as much as chance puts there, and neither these nor a regression tell what it is: neighbours in "
-            f"{pair.p.n_columns} columns miss some of it, and the estimate is rather a lower bound."
+            f"The nearest-neighbour estimate is {chosen.beyond:.2g} nats above that of normal distributions, "
+            f"{chosen.beyond / np.sqrt(chosen.noise):.0f} times the excess expected by chance, and a regression does not "
+            f"account for it either: neighbours in {pair.p.n_columns} columns miss part of such a difference, so the estimate "
+            "is best read as a lower bound."
         )
     return reasons
 

@@ -127,14 +127,14 @@ def _by_ratio(found: Assisted, alpha: float) -> Estimate:
     reasons = list(estimate.diagnostics["reasons"] if alpha >= _OF_TAILS else found.doubts)
     if rows < _FEWEST and alpha > 1.0:
         reasons.append(
-            f"The mean of (p/q)^alpha over q rests on {rows:.0f} effective rows: the size of the divergence of order {alpha:g} "
-            "is not in the data."
+            f"The mean of (p/q)^alpha over q rests on {rows:.0f} effective rows: the data do not determine the divergence of "
+            f"order {alpha:g}."
         )
     largest = alpha * float(np.log(samples.learnt.p.effective_size) + np.log(samples.learnt.q.effective_size))
     if value > _NEAR * largest and trust < 0.5:
         reasons.append(
-            f"The estimate {value:.3g} is near {largest:.3g}, the largest that {samples.n} rows of p and {samples.m} of q can "
-            "tell: they hardly overlap, and the divergence is larger, or infinite."
+            f"The estimate {value:.3g} is near {largest:.3g}, the largest value that {samples.n} rows of p and {samples.m} of q "
+            "can give: they hardly overlap, and the divergence is larger, or infinite."
         )
     reasons += negative_reasons(value, error)
     return _labelled(estimate, value, error, reasons, {"effective_rows": rows})
@@ -234,8 +234,8 @@ def renyi_of_symbols(pair: SamplePair, alpha: float) -> Estimate:
     most = max(abs(moved), abs(most))
     if most > 2.0 * error:
         reasons.append(
-            "Many symbols are in few rows, and those that one sample lacks by chance change the estimate by more than twice its "
-            "other errors."
+            "Many symbols occur in few rows only, and those that one sample lacks by chance change the estimate by more than "
+            "twice its other errors."
         )
     diagnostics = {"reasons": reasons, "missing_symbols": moved}
     return Estimate(float(value) + moved, float(np.hypot(error, 0.5 * most)), size, "frequencies", diagnostics)

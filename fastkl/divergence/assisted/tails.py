@@ -75,6 +75,6 @@ def missed_reasons(missed: float, error: float) -> list[str]:
     if missed <= _TOLD * error:
         return []
     return [
-        f"p goes on beyond the last rows of q, where the tail of q, as these show it, would add {missed:.2g} nats: the estimate "
-        "is likely too small."
+        f"p extends beyond the last rows of q, where the tail of q, extrapolated from its rows, would add {missed:.2g} nats: "
+        "the estimate is probably too small."
     ]

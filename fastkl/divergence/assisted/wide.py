@@ -18,7 +18,7 @@ def wide_reasons(pair: SamplePair) -> list[str]:
     if not are_wide(pair):
         return []
     return [
-        f"{pair.p.n_columns} columns are many for {min(pair.p.n_rows, pair.q.n_rows)} rows, which do not tell how the columns "
-        "vary together: what the estimate says of that has little behind it. Compare fewer columns, such as the first principal "
-        "components of both samples together."
+        f"{pair.p.n_columns} columns are many for {min(pair.p.n_rows, pair.q.n_rows)} rows, which do not determine how the "
+        "columns vary together: that part of the estimate is poorly supported. Compare fewer columns, such as the first "
+        "principal components of both samples together."
     ]

@@ -65,7 +65,8 @@ def default_entropy(sample: Sample, options: Options) -> Estimate:
             if not sample.weighted and n >= _ORDERED_BY_CHANCE:
                 raise
     doubt = (
-        "The margins can't be split off (rounded values, few rows, or weights): no bias of the neighbours is corrected."
+        "The marginal densities can't be split off (rounded values, few rows, or weights): the bias of nearest neighbours is "
+        "not corrected."
     )
     return _with_few_rows(_among_scaled(sample, options), n, options, doubt, *few_effective_rows(sample))
 
@@ -81,9 +82,7 @@ def _among_scaled(sample: Sample, options: Options) -> Estimate:
 def _with_few_rows(found: Estimate, n: int, options: Options, *doubts: str) -> Estimate:
     """The estimate, with what there is to say of it beside its own doubts, and its error if it is wanted."""
     more = (
-        []
-        if n >= _FEWEST_ROWS
-        else [f"{n} rows are few for an entropy: neither its bias nor its error are known well."]
+        [] if n >= _FEWEST_ROWS else [f"{n} rows are few for an entropy: neither its bias nor its error is well known."]
     )
     reasons = [*found.diagnostics["reasons"], *more, *doubts]
     diagnostics = {**found.diagnostics, "bias_suspected": bool(reasons), "reasons": reasons}

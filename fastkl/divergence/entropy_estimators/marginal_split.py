@@ -135,6 +135,6 @@ def marginal_split_entropy(
 
 def _of_margins(moved: float, left: float, window: int) -> str:
     return (
-        f"The entropies of the columns move by {moved:+.2g} nats in all from gaps over {window} values to {2 * window}: the "
-        f"densities vary within the gaps, and a bias of about {left:+.1g} nats is likely."
+        f"The entropies of the columns change by {moved:+.2g} nats in total from spacings over {window} values to spacings over "
+        f"{2 * window}: the densities vary within the spacings, and a bias of about {left:+.1g} nats is likely."
     )

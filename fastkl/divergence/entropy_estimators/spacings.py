@@ -169,8 +169,8 @@ def spacing_terms(x: FloatArray, shares: FloatArray, window: int, method: str, n
         within += (2 * window - ranks) / n
     if not within.min() > 0.0:
         raise DegenerateDataError(
-            f"Weights around the value {float(ordered[int(np.argmin(within))])!r} of {name} vanish beside the others: there is "
-            "no density to estimate there. Leave such rows out."
+            f"Weights around the value {float(ordered[int(np.argmin(within))])!r} of {name} are negligible beside the others: "
+            "the density there can't be estimated. Leave such rows out."
         )
     terms = np.empty(n)
     terms[order] = np.log(gap) - np.log(within)

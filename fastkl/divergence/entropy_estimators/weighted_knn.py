@@ -145,8 +145,8 @@ def weighted_knn_entropy(
     reasons = []
     if abs(single[-1] - single[0]) > 2.0 * standard_error:
         reasons.append(
-            f"The single estimates go from {single[0]:.3g} to {single[-1]:.3g} between {support[0]} and {support[-1]} "
-            "neighbours: the density varies within such balls, and the weights remove only a part of that."
+            f"The estimates that are averaged range from {single[0]:.3g} with {support[0]} neighbours to {single[-1]:.3g} with "
+            f"{support[-1]}: the density varies within such balls, and the weights remove only a part of that bias."
         )
     if norm > _LARGE_NORM:
         reasons.append(
@@ -187,8 +187,8 @@ def terms_by_neighbors(
         bare = ~((mass > 0.0) & (squares > 0.0) & (others > 0.0))
         if bare.any():
             raise DegenerateDataError(
-                f"The weights of the rows around row {int(np.argmax(bare))} vanish beside its own: there is no density to "
-                "estimate there. Cap the largest weights."
+                f"The weights of the rows around row {int(np.argmax(bare))} are negligible beside its own: the density there "
+                "can't be estimated. Cap the largest weights."
             )
         column += np.log(others) - digamma(mass**2 / squares) - np.log(squares / mass)
     return np.asarray(log_ball)

@@ -118,13 +118,13 @@ def _of_rare(rare: int, left_out: float, *, together: bool) -> list[str]:
     """What is missing where some combinations of labels have few rows."""
     if together and rare > 1:
         return [
-            f"{rare} combinations of labels, some with fewer than {_FEWEST} rows, are taken together: what they tell of the "
-            "numbers is missing."
+            f"{rare} combinations of labels, some with fewer than {_FEWEST} rows, are pooled: what they say about the numbers "
+            "is missing."
         ]
     if left_out > _LEFT_OUT:
         return [
-            f"{rare} combinations of labels, {left_out:.0%} of the rows, have fewer than {_FEWEST} rows each: how far their "
-            "numbers are from the model is missing, and the estimate is rather a lower bound."
+            f"{rare} combinations of labels, {left_out:.0%} of the rows, have fewer than {_FEWEST} rows each: the divergence of "
+            "their numbers from the model is missing, so the estimate is best read as a lower bound."
         ]
     return []
 

@@ -47,8 +47,8 @@ def entropy_of_table(table: MixedTables, of_numbers: Callable[[Sample], Estimate
         parts.append(Part(name, found, float(shares[kept].sum())))
         if kept.sum() > 1 and _differ(rows, kept):
             reasons.append(
-                f"{kept.sum()} combinations of labels with few rows are taken together, and their numbers differ: the estimate "
-                "is rather an upper bound. Merge labels, or leave columns of many labels out."
+                f"{kept.sum()} combinations of labels with few rows are pooled, although their numbers differ: the estimate is "
+                "best read as an upper bound. Merge labels, or leave columns of many labels out."
             )
     reasons += said_of_parts(parts, _DOUBTED)
     seen = mass > 0.0

@@ -68,16 +68,16 @@ class Labels(NamedTuple):
         """DegenerateDataError for labels that tell nothing: one alone, or none of them in two rows or as many as are needed."""
         if len(self.names) == 1:
             raise DegenerateDataError(
-                f"{name} has one label only, {self.names[0]!r}: it tells nothing. Leave it out.", 0
+                f"{name} has one label only, {self.names[0]!r}, and so carries no information. Leave it out.", 0
             )
         if len(self.names) == len(self.codes):
             raise DegenerateDataError(
-                f"No label of {name} comes twice: its {len(self.names)} rows tell nothing of the mutual information. If they are "
-                "numbers as text, convert them; if identifiers, leave them out."
+                f"No label of {name} occurs twice: its {len(self.names)} rows say nothing about the mutual information. If they "
+                "are numbers as text, convert them; if identifiers, leave them out."
             )
         if np.bincount(self.codes).max() < fewest:
             raise DegenerateDataError(
-                f"No label of {name} is in {fewest} rows or more: numbers tell nothing of labels so rare. Merge labels."
+                f"No label of {name} is in {fewest} rows or more: labels so rare say nothing about numbers. Merge labels."
             )
 
 
@@ -116,8 +116,8 @@ def numbers_and_labels(
     reasons += negative_reasons(total, error, "mutual information")
     if lost > _SAID * error and len(labels.names) > last + 1:
         reasons.append(
-            f"{len(labels.names) - last} labels of few rows are taken for one, which leaves out up to {lost:.2g} nats. Merge "
-            "labels that belong together."
+            f"{len(labels.names) - last} labels with few rows are pooled into one, which leaves out up to {lost:.2g} nats. "
+            "Merge labels that belong together."
         )
     diagnostics = {"reasons": reasons, "labels": last + 1, "entropy_of_labels": surprise.value}
     return Estimate(total, error, len(codes), "by labels", diagnostics)

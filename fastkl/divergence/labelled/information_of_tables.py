@@ -135,7 +135,7 @@ def information_with_labels(
     kept = masses > 0.0
     if np.count_nonzero(kept) < _LEAST:
         raise DegenerateDataError(
-            f"{np.count_nonzero(kept)} rows tell nothing of labels; at least {_LEAST} are needed."
+            f"{np.count_nonzero(kept)} rows are too few for labels; at least {_LEAST} are needed."
         )
     with_error = replace(options, standard_error=True)
     among = _Among(x.at(kept), y.at(kept), masses[kept], weights is not None, with_error, n_jobs, of_numbers)
@@ -227,8 +227,8 @@ def _given(labels: NDArray[Any] | None, masses: FloatArray, of_rows: Callable[[N
     frequent = np.flatnonzero(np.bincount(codes) >= _FEWEST_EQUAL)
     if not len(frequent):
         raise DegenerateDataError(
-            f"None of {len(names)} labels is in {_FEWEST_EQUAL} rows or more of {len(codes)}: among rows with equal labels "
-            "nothing can be told of numbers. Merge labels, or leave them out."
+            f"None of {len(names)} labels is in {_FEWEST_EQUAL} rows or more of {len(codes)}: nothing can be estimated for "
+            "numbers among rows with equal labels. Merge labels, or leave them out."
         )
     said, parts = [", ".join(map(str, names[label])) for label in frequent], []
     for label, equal in zip(frequent, said, strict=True):
@@ -250,7 +250,7 @@ def _given(labels: NDArray[Any] | None, masses: FloatArray, of_rows: Callable[[N
         reasons.append(f"Among rows with {said[worst]}: {parts[worst].reasons[0]}")
     if known < 1.0 - _SAID:
         reasons.append(
-            f"{1.0 - known:.0%} of the rows have labels that fewer than {_FEWEST_EQUAL} rows have, and are taken to be like the "
-            "others. Merge labels that belong together."
+            f"{1.0 - known:.0%} of the rows have labels that occur in fewer than {_FEWEST_EQUAL} rows, and are assumed to be "
+            "like the others. Merge labels that belong together."
         )
     return _Term(mean, variance, reasons)

@@ -201,8 +201,8 @@ class LabelledPair:
             return []
         many = len(np.unique(p.labels))
         return [
-            f"{many} combinations of labels with few rows in p or in q are taken together, and the numbers of p and q differ in "
-            "other ways for one of them than for another: some of that is missing, and the estimate is rather a lower bound. "
+            f"{many} combinations of labels with few rows in p or in q are pooled, although the numbers of p and q differ in "
+            "different ways among them: part of that difference is missing, so the estimate is best read as a lower bound. "
             "Merge labels, or leave columns of many labels out."
         ]
 

@@ -85,8 +85,8 @@ class ColumnPair:
         different = [f"{len(np.unique(x)):,} different values in {len(x):,} rows" for x in map(self.present, (0, 1))]
         words = "names of rows, or free text" if self.kind == LABEL else "names of rows"
         return [
-            f"By the look of it {words} ({different[0]} of P, {different[1]} of Q), which differ without any change: no number "
-            "of this line says that there was one, the stability index neither."
+            f"The values look like {words} ({different[0]} in P, {different[1]} in Q), which differ between any two tables: no "
+            "number in this line is evidence of a change, nor is the stability index."
         ]
 
     def _names_rows(self, values: NDArray[Any]) -> bool:

@@ -80,7 +80,7 @@ def _grows(p: Model, q: Model, log_terms: LogTerms, places: FloatArray, log_size
         if len(impossible):
             row = rows[impossible[0]]
             if not underflows(q, row):
-                return f"p goes to {row.tolist()}, which has density 0 under q: it is infinite."
+                return f"p has mass near {row.tolist()}, where the density of q is 0: it is infinite."
             outwards = len(row) == 1 and log_size[-1, 0] > log_size[0, 0]
             return _grows_to(p, log_terms, places[0].reshape(-1, len(row)), row) if outwards else None
         log_p, logs = ((log.reshape(log_size.shape) + log_size)[-_LAST:] for log in (log_p, logs))
@@ -90,7 +90,7 @@ def _grows(p: Model, q: Model, log_terms: LogTerms, places: FloatArray, log_size
         certain = (step >= -_NO_FALL * np.log(_TIMES)) & (np.abs(step) + _NO_FALL > _ROUNDED * size)
     if not (falls & certain).all(axis=0).any():
         return None
-    return f"The terms grow faster than p falls off, as far as {rows[-1].tolist()} and beyond: their mean is infinite."
+    return f"The terms grow faster than p decays, up to {rows[-1].tolist()} and beyond: their mean is infinite."
 
 
 def _grows_to(p: Model, log_terms: LogTerms, near: FloatArray, broken: FloatArray) -> str | None:
@@ -108,7 +108,7 @@ def _grows_to(p: Model, log_terms: LogTerms, near: FloatArray, broken: FloatArra
     if not (step[0] >= -rounded and (np.diff(step) >= -rounded).all() and (np.diff(log_p) < 0.0).all()):
         return None
     return (
-        f"The terms grow faster than p falls off, as far as q is a number, {rows[-1].tolist()}: their mean is infinite."
+        f"The terms grow faster than p decays, up to where q underflows, {rows[-1].tolist()}: their mean is infinite."
     )
 
 
@@ -156,6 +156,7 @@ def underflow_reasons(q: Model, row: NDArray[np.float64]) -> list[str]:
     if not underflows(q, row):
         return []
     return [
-        f"The log-density of {q.name} is -inf at {np.asarray(row).tolist()}, where its density is rounded to 0 and its support "
-        "has not ended: the divergence need not be infinite. Give it log-densities that are not logarithms of densities."
+        f"The log-density of {q.name} is -inf at {np.asarray(row).tolist()}, where its density underflows to 0 although its "
+        "support has not ended: the divergence need not be infinite. Let the model compute log-densities directly, not as "
+        "logarithms of densities."
     ]

@@ -276,7 +276,7 @@ def _integrated(
     if np.isnan(values).any():
         raise ValueError("The terms are not defined everywhere.")
     if q is not None and np.isinf(values).any() and underflows(q, rows[int(np.argmax(np.isinf(values)))]):
-        raise ValueError("The density of q is rounded to 0.")
+        raise ValueError("The density of q underflows to 0.")
     fine, coarse = half * (values @ _FINE), half * (values @ _COARSE)
     coarse = np.where(np.isinf(fine), fine, coarse)
     return fine, coarse, half * (density @ _FINE), half * (density @ _COARSE)

@@ -123,6 +123,6 @@ def with_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
     if not bounds["lower_bound"] - slack <= float(estimate) <= bounds["upper_bound"] + slack:
         reasons.append(
             f"The mean over draws lies outside the bounds {bounds['lower_bound']:.6g} to {bounds['upper_bound']:.6g} that the "
-            "components give: draws hardly meet what the divergence rests on. Raise n_draws."
+            "components give: the draws hardly reach the region that determines the divergence. Raise n_draws."
         )
     return doubted(estimate, reasons, bounds)

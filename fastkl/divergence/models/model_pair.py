@@ -111,8 +111,8 @@ def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
 def _part_missing(model: Model, mass: float) -> str:
     """Why not to trust what is made of a density that was not found as a whole."""
     return (
-        f"The density of {model.name} has mass {mass:.9g} where it was looked for, not 1: it has parts that draws hardly meet, "
-        f"or it is not normalised."
+        f"The density of {model.name} integrates to {mass:.9g} over the region that was searched, not to 1: it has parts that "
+        "draws hardly reach, or it is not normalised."
     )
 
 
@@ -131,8 +131,8 @@ def _cut_short(p: Model, rows: NDArray[np.float64]) -> list[str]:
     if rounded <= 0.3 * np.sqrt(len(rows)):
         return []
     return [
-        f"{rounded} of {len(rows)} draws from p are rounded to an end of its support, where its density has a pole: they lie "
-        f"closer to it than numbers tell, and their terms are off."
+        f"{rounded} of {len(rows)} draws from p are rounded to an end of its support, where its density is infinite: they lie "
+        "closer to it than floating-point numbers resolve, and their terms are wrong."
     ]
 
 
@@ -215,7 +215,9 @@ class Expectation:
         if low - 3.0 * found.standard_error <= found <= high + 3.0 * found.standard_error:
             return []
         end = f"below {low:g}" if found < low else f"above {high:.4g}"
-        return [f"The estimate {float(found):.3g} is {end}, where none is: one of the two densities is not normalised."]
+        return [
+            f"The estimate {float(found):.3g} is {end}, which is impossible: one of the two densities is not normalised."
+        ]
 
     def _integral(self, p: Model, q: Model) -> Integral | None:
         """By quadrature, for densities of one column."""

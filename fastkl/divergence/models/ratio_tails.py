@@ -36,12 +36,13 @@ def doubts_of_draws(log_ratio: FloatArray, drift: Mean | None, value: float, err
         )
     if is_below_zero(value, error):
         reasons.append(
-            "The estimate is negative beyond its error, which no divergence is: p has mass where hardly a draw falls."
+            "The estimate is negative by more than its error, which a divergence can't be: p has mass where hardly any draw "
+            "falls."
         )
     if drift is not None and drift.value > 4.0 * drift.error + 1e-9:
         reasons.append(
-            f"The mean of q/p over draws from p is {1.0 + drift.value:.3g}, and it is at most 1 for densities: one of the two is "
-            f"not normalised, or the draws of p do not belong to its density."
+            f"The mean of q/p over draws from p is {1.0 + drift.value:.3g}, and for densities it can't exceed 1: one of the two "
+            "is not normalised, or the draws of p do not belong to its density."
         )
     return reasons, tail
 
@@ -63,8 +64,8 @@ def doubts_of_halves(of_p: Mean, of_q: Mean) -> list[str]:
     if abs(off) <= 4.0 * error + 1e-9:
         return []
     return [
-        f"Draws of p and of q do not weigh their densities alike (the mean of 2 (q - p) / (q + p) is {0.5 * off:.3g} and not 0): "
-        f"one of the two is not normalised, or its draws do not belong to its density. The estimate is by draws from p alone."
+        f"The draws of p and q do not agree with their densities (the mean of 2 (q - p) / (q + p) is {0.5 * off:.3g}, not 0): "
+        "one of the two is not normalised, or its draws do not belong to its density. The estimate uses draws from p alone."
     ]
 
 

@@ -176,7 +176,7 @@ def _by_draws(p: Model, q: Model, alpha: float, n_draws: int, rng: np.random.Ran
         )
     if not mean > _FEWEST_ERRORS * error:
         reasons.append(
-            "Hardly a draw falls where both p and q have mass: the mean of p^alpha q^(1 - alpha) rests on a few of them."
+            "Hardly any draw falls where both p and q have mass: the mean of p^alpha q^(1 - alpha) depends on a few of them."
         )
     diagnostics = {
         "n_draws": n_draws,

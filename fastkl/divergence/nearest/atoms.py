@@ -82,9 +82,9 @@ class LackingAtoms:
         if not self.rows:
             return []
         return [
-            f"{self.rows} of {p.n_rows} rows of p have repeated values of which q has none although it has many rows at the "
-            f"nearest ones: p has atoms that q lacks, and the divergence is infinite. If the values are symbols that a larger "
-            f"sample of q would show, use fastkl.categorical_kl with unseen='estimate' or 'smooth'."
+            f"{self.rows} of {p.n_rows} rows of p have repeated values that never occur in q, although q has many rows at "
+            "neighbouring values: p has atoms that q lacks, and the divergence is infinite. If the values are symbols that a "
+            "larger sample of q would show, use fastkl.categorical_kl with unseen='estimate' or 'smooth'."
         ]
 
 
@@ -125,8 +125,9 @@ def atoms_beside_densities(p: Sample, discrete: Collection[int]) -> list[str]:
         if atoms.any():
             at = int(np.argmax(np.where(atoms, counts, 0)))
             reasons.append(
-                f"Column {j}: {counts[at]} of {p.n_rows} rows have the value {known[at]:.6g}, and the model has a density there, "
-                "under which no value is: the divergence is infinite. Model such a value on its own, or leave its rows out."
+                f"Column {j}: {counts[at]} of {p.n_rows} rows have the value {known[at]:.6g}, and the model has a density "
+                "there, which gives a single value probability 0: the divergence is infinite. Model such a value on its own, "
+                "or leave its rows out."
             )
     return reasons
 
@@ -137,9 +138,9 @@ def lacking_in_columns(p: Sample, q: Sample) -> list[str]:
     for j, values, counts in _lacking(p, q):
         at = int(np.argmax(counts))
         reasons.append(
-            f"Column {j}: {counts[at]} of {p.n_rows} rows of p have the value {values[at]:.6g}, which q never has although "
-            "its values are no smooth tail there: p has an atom that q lacks, and the divergence is infinite. If values are "
-            "rounded in one sample alone, round both alike."
+            f"Column {j}: {counts[at]} of {p.n_rows} rows of p have the value {values[at]:.6g}, which never occurs in q, "
+            "although q does not fade out in a smooth tail there: p has an atom that q lacks, and the divergence is infinite. "
+            "If values are rounded in one sample alone, round both alike."
         )
     return reasons
 

@@ -39,7 +39,7 @@ def column_reasons(pair: Pair, radius: float) -> list[str]:
             if _is_grid_beside(values, both[exact][:, j]) and radius < _STEPS * _step(values):
                 said = (
                     f"Column {j}: the values of {names[0]} are repeated and those of {names[1]} are not, so {names[0]} seems to "
-                    f"be rounded and {names[1]} is not: at small distances the estimate sees the rounding. Round both alike."
+                    f"be rounded and {names[1]} is not: at small distances the estimate measures the rounding. Round both alike."
                 )
                 reasons.append(OfBoth(said, ROUNDING))
     return reasons
@@ -59,9 +59,9 @@ def unit_reasons(samples: list[NDArray[Any]]) -> list[str]:
         wide, narrow = int(widths.argmax()), int(widths.argmin())
         times = widths[wide] / widths[narrow]
     return [
-        f"The quartile range of column {wide} is {times:.2g} times that of column {narrow}: distances are nearly those in column "
-        f"{wide} alone, and what column {narrow} tells is hardly seen. Scale the columns alike, or leave method and coordinates "
-        f"to their defaults, to which no unit matters."
+        f"The quartile range of column {wide} is {times:.2g} times that of column {narrow}: distances are nearly those in "
+        f"column {wide} alone, and column {narrow} hardly counts. Scale the columns alike, or keep the default method and "
+        "coordinates, which do not depend on units."
     ]
 
 

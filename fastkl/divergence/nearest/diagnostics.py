@@ -144,8 +144,8 @@ def divergence_diagnostics(
     between = gap.value if gap.weight and sweep.values else 0.0
     if between and gap_is_large(gap, value, error):
         reasons.append(
-            f"The estimate is {between:+.2g} nats from the fixed-k estimate for the same {k} neighbours: the densities vary "
-            f"within the balls, and one of the two is biased by about that much."
+            f"The estimate differs by {between:+.2g} nats from the fixed-k estimate for the same {k} neighbours: the densities "
+            "vary within the balls, and one of the two is biased by about that much."
         )
     ceiling = float(digamma(pair.q.n_rows + 1) - digamma(k))
     if value > 0.7 * ceiling:
@@ -160,7 +160,7 @@ def divergence_diagnostics(
     if large > _LARGE_BALLS_TOLERATED:
         reasons.append(
             f"For {large:.0%} of the rows of p, the ball around the row that reaches {k} rows of q holds more than "
-            f"{LARGE_BALL:.0%} of p: q is hardly sampled where p is, and the estimate is likely too small."
+            f"{LARGE_BALL:.0%} of p: q has hardly any rows where p is, and the estimate is probably too small."
         )
     return {
         "reasons": reasons,
@@ -187,8 +187,9 @@ def unreached_reason(unreached: float, q: Totals) -> str:
     """Why an estimate is rather a lower bound, where so many rows of p, for as many as q has, are out of the reach of q."""
     percent = 100.0 * unreached / q.effective_size
     return (
-        f"The tail of p beyond the last row of q is not in the data (at least {percent:.2g} % of p is farther from q than any "
-        f"row of q is from the others, {unreached:.0f} times as much as chance puts there): the estimate is rather a lower bound."
+        f"The data do not show the tail of p beyond the last row of q (at least {percent:.2g} % of p is farther from q than any "
+        f"row of q is from the others, {unreached:.0f} times as much as expected by chance): the estimate is best read as a "
+        "lower bound."
     )
 
 
@@ -196,7 +197,7 @@ def negative_reasons(value: float, error: float, what: str = "divergence") -> li
     """The reason not to trust an estimate that is below 0 by more than chance."""
     if not is_below_zero(value, error):
         return []
-    return [f"The estimate is negative by {-value / error:.1f} standard errors, which no {what} is."]
+    return [f"The estimate is negative by {-value / error:.1f} standard errors, although no {what} is negative."]
 
 
 def many_columns(sample: Totals) -> list[str]:
@@ -231,8 +232,8 @@ def few_effective_rows(*samples: Totals) -> list[str]:
             heavy = tail > HEAVY_TAIL or (tail > _HEAVY_OF_FEW and size < _FEW_OF_ROWS * n)
             if heavy and _follow_values(sample.weights, sample.X):
                 reasons.append(
-                    f"{left}, and the largest have a Pareto tail of index {tail:.2f}: rows that would have larger ones are not "
-                    "in it, and neither the estimate nor its error can be trusted."
+                    f"{left}, and the largest have a Pareto tail of index {tail:.2f}: rows that would have larger weights are "
+                    "missing from it, and neither the estimate nor its error can be trusted."
                 )
     return reasons
 
@@ -293,7 +294,7 @@ def shared_rows_reasons(pair: Pair, shared: int) -> list[str]:
     return [
         OfBoth(
             f"{shared} of {pair.p.n_rows} rows of p are also rows of q, or nearly so, although values hardly repeat within a "
-            "sample: the samples seem to share rows, and the estimate has no meaning then.",
+            "sample: the samples seem to share rows, which makes the estimate meaningless.",
             "shared rows",
         )
     ]

@@ -46,8 +46,8 @@ def dwelling_reasons(pair: SamplePair) -> list[str]:
         by_chance = float(np.sum(counts * (counts - 1.0))) / n
         if len(counts) > _DIFFERENT_ROWS * n and stays > by_chance + _BEYOND_CHANCE * np.sqrt(by_chance + 1.0):
             reasons.append(
-                f"{stays} of {n} rows of {name} are equal to the row before them, as states of a Markov chain are, and rows are "
-                "taken for independent draws: give each run of equal rows once, with its length as its weight, or every k-th row."
+                f"{stays} of {n} rows of {name} are equal to the row before them, as in a Markov chain, but rows are assumed to "
+                "be independent draws: give each run of equal rows once, with its length as its weight, or every k-th row."
             )
     return reasons
 
@@ -70,9 +70,9 @@ def paired_reasons(pair: SamplePair) -> list[str]:
         return []
     return [
         OfBoth(
-            f"For {part:.0%} of the rows of p no row of q is nearer than the one with the same number: q holds copies of p, or "
-            "the same things measured again, and neighbours take the two for independent, so that the estimate is too small. "
-            "Take p of one half of the rows and q of the other.",
+            f"For {part:.0%} of the rows of p, the nearest row of q is the one with the same row number: q seems to hold copies "
+            "of p, or the same items measured again. The estimate assumes independent samples, and is then too small. Take p "
+            "from one half of the items and q from the other half.",
             "paired rows",
         )
     ]
@@ -100,9 +100,9 @@ def serial_reasons(pair: SamplePair) -> list[str]:
             beside, apart = _differences(column)
             if _is_chain(beside, apart, len(column)):
                 reasons.append(
-                    f"Column {j}: values of {name} go with those of the row before (rank correlation {1.0 - beside:.2f}), as "
-                    "those of a chain or a series in time do, and rows are taken for independent draws: the p-value is too "
-                    "small. Take every k-th row. If rows are only sorted or grouped, shuffle them."
+                    f"Column {j}: values of {name} are correlated with those of the row before (rank correlation "
+                    f"{1.0 - beside:.2f}), as in a Markov chain or a time series, but rows are assumed to be independent draws: "
+                    "the p-value is too small. Take every k-th row. If rows are only sorted or grouped, shuffle them."
                 )
                 break
     return reasons

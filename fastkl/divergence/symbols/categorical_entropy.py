@@ -143,7 +143,7 @@ def categorical_entropy(
     if method in _UNCHECKED and abs(other := _METHODS["chao_wang_jost"](profile, size)[0] - value) > standard_error:
         reasons.append(
             f"'chao_wang_jost' finds {abs(other):.2g} {'more' if other > 0.0 else 'less'}, beyond the standard error: "
-            f"{method!r} has a bias that it does not take off."
+            f"{method!r} has a bias that it does not correct."
         )
     diagnostics = {
         "coverage": 1.0 - missing,

@@ -300,7 +300,7 @@ def _estimate(value: float, variance: float, pair: CountPair, method: str, corre
     if corrected is not None and abs(bias := value - corrected) > np.sqrt(variance):
         reasons.append(
             f"The value is too {'high' if bias > 0.0 else 'low'} by about {abs(bias):.2g}, more than its standard error; "
-            'method="zhang_grabchak", with unseen="estimate", takes that off.'
+            'method="zhang_grabchak", with unseen="estimate", corrects this.'
         )
     if len(pair.missing):
         meaning = "the value is +inf" if np.isinf(value) else "the value rests on what was assumed about them"

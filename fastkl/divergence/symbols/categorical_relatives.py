@@ -100,7 +100,7 @@ def categorical_jensen_shannon(
     if method == "plugin" and bias > error:
         reasons.append(
             f"The relative frequencies are too high by about {bias:.2g}, more than the standard error; "
-            'method="corrected" takes that off.'
+            'method="corrected" corrects this.'
         )
     diagnostics = {
         "bias": bias,

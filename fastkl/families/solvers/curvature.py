@@ -92,8 +92,8 @@ def row_scores(family: Family, rows: Rows, params: Params, chart: Chart) -> Iter
         if len(without):
             where = capital(rows.row(start + int(without[0])))
             raise SupportError(
-                f"{where} has density 0, or next to 0: its log-density has no finite derivatives. Leave the row out; it is none "
-                "that this distribution can have been fitted to."
+                f"{where} has density 0, or next to 0: its log-density has no finite derivatives. Leave the row out; this "
+                "distribution can't have been fitted to it."
             )
         yield scores, weights
 

@@ -75,8 +75,8 @@ class CsvSource(Source):
                 raise SourceError(f"{self._path} is empty.")
             if first.startswith("sep="):
                 raise SourceError(
-                    f"{self._path} begins with {first.strip()!r}, which tells a spreadsheet what stands between values: take "
-                    "that line out."
+                    f"{self._path} begins with {first.strip()!r}, which names the separator for a spreadsheet program: remove "
+                    "that line."
                 )
             lines = first_lines(itertools.chain([first], stream))
             self._dialect = dialect_of(lines, "\t" if ".tsv" in self._path.suffixes[-2:] else DELIMITERS)

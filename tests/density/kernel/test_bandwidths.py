@@ -364,7 +364,7 @@ def test_a_row_far_out_that_decides_the_bandwidth_is_said(unit):
     rng = np.random.default_rng(0)
     rows, others = rng.normal(size=(999, 1)) * unit, rng.normal(size=(500, 1)) * unit
     plain = KernelDensityMLE().fit(rows)  # a warning would be an error
-    with pytest.warns(UserWarning, match=r"few rows far out decide the bandwidth of column 0, 1\.[89]"):
+    with pytest.warns(UserWarning, match=r"few outlying rows determine the bandwidth of column 0, 1\.[89]"):
         spoilt = KernelDensityMLE().fit(np.append(rows, [[50.0 * unit]], axis=0))
     assert spoilt.score(others) < plain.score(others) - 0.3
     KernelDensityMLE("sheather_jones").fit(np.append(rows, [[50.0 * unit]], axis=0))

@@ -176,5 +176,5 @@ def test_noise_that_leaves_nothing_of_a_covariance_is_named(form):
     rng = np.random.default_rng(0)
     X = np.array([[0.0, 0.0], [6.0, 1.0]])[rng.integers(2, size=200)] + rng.normal(size=(200, 2))
     fit = MixtureMLE(2, n_init=1, random_state=0).fit(X, noise_covariance=form(1.5 * np.eye(2)))
-    assert fit.boundary_["covariance"].count("the noise explains all") == 2
+    assert fit.boundary_["covariance"].count("the noise explains the whole spread") == 2
     assert not MixtureMLE(2, n_init=1, random_state=0).fit(X, noise_covariance=form(0.2 * np.eye(2))).boundary_

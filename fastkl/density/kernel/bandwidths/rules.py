@@ -252,10 +252,10 @@ def _warn_of_far_rows(bandwidth: Floats, rows: Rows, points: Floats, start: Floa
         usual = start[j] * (middle / (NORMAL_MIDDLE * deviation))
         if usual > 0.0 and width > FAR * usual and len(np.unique(column)) >= FEWEST_TOLD:
             warn(
-                f"A few rows far out decide the bandwidth of {rows.column(j)}, {width:.3g}: by leave-one-out likelihood kernels "
-                f"are so wide that these are reached. The middle nine tenths of the rows alone would have about {usual:.2g}: "
-                "their density is flattened. Take bandwidth='sheather_jones' (of one column), boundary='log' (of values above 0) "
-                "or a number, or leave out rows that do not belong there."
+                f"A few outlying rows determine the bandwidth of {rows.column(j)}, {width:.3g}: leave-one-out likelihood widens "
+                "the kernels until they reach those rows. The middle nine tenths of the rows alone would have about "
+                f"{usual:.2g}, and their density is oversmoothed. Take bandwidth='sheather_jones' (of one column), "
+                "boundary='log' (of values above 0) or a number, or leave out rows that do not belong there."
             )
 
 
@@ -320,8 +320,9 @@ def _warn_of_atoms(points: Floats, rows: Rows, columns: Sequence[int]) -> None:
             at = int(np.argmax(np.where(atoms, counts, 0)))
             warn(
                 f"{capital(rows.column(j))} has the value {float(rows.X[first[at], j]):.6g} in {counts[at]:,} of "
-                f"{len(points):,} rows, and others hardly repeat: no density describes both, and this one is there as high as "
-                "its bandwidth is narrow. Leave these rows out, and model whether a row has the value by a column of its own.",
+                f"{len(points):,} rows, and others hardly repeat: no density describes both, and the height of this one there "
+                "depends on its bandwidth alone. Leave these rows out, and model whether a row has the value by a column of "
+                "its own.",
                 RepeatedValuesWarning,
             )
 

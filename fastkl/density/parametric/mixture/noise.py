@@ -81,8 +81,8 @@ def without_spread(mixture: Mixture, params: Params, rows: AnyRows) -> dict[str,
             own = float(eigh(covariance, total, eigvals_only=True)[0])
             if own < NO_SPREAD and "covariance" not in group.family.fixed_parameters():
                 found[f"{group.key('covariance')}[{i}]"] = (
-                    "the noise explains all that its rows differ by in one direction: its variance goes to 0 there (now "
-                    f"{own:.1g} of what is measured), and standard errors do not hold. Is noise_covariance too large?"
+                    "the noise explains the whole spread of its rows in one direction: its own variance goes to 0 there (now "
+                    f"{own:.1g} of the measured one), and standard errors are not valid. Is noise_covariance too large?"
                 )
     return found
 

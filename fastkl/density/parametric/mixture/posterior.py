@@ -53,7 +53,9 @@ class PosteriorMembers(ImputingMembers, ClassNamePrefixFeaturesOutMixin, Transfo
         shares: Floats = self._of_any_rows(lambda rows: self.family_.posterior(rows, self.params_), rows)
         if np.isnan(shares.sum()):
             row = int(np.argmax(np.isnan(shares).any(axis=1)))
-            raise SupportError(f"{capital(rows.row(row))} {where_outside(rows.X[row])}: no component is told for it.")
+            raise SupportError(
+                f"{capital(rows.row(row))} {where_outside(rows.X[row])}: it can't be assigned to a component."
+            )
         return shares
 
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.intp]:

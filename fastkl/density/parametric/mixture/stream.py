@@ -38,8 +38,8 @@ from fastkl.rows.incomplete import marked, tell_of_empty
 FIRST_ROWS, ROWS_EACH = 500, 50  # of the start: at least so many, and so many for each component and column (and one)
 PATIENCE = 16  # times as many are waited for, where the first have no maximum
 NOT_THE_MAXIMUM = (
-    "Stepwise EM over rows that came once: near the maximum of the likelihood, not at it. fit_batches (or fit) of the rows, "
-    "with init=params_, goes on to it."
+    "Stepwise EM over rows that were seen once ends near the maximum of the likelihood, not at it. fit_batches (or fit) of the "
+    "rows with init=params_ continues to the maximum."
 )
 
 
@@ -121,8 +121,8 @@ class StreamMembers(FamilyDensity):
             first = "family_" not in vars(self)
             if not first and "stream_" not in vars(self):
                 raise ValueError(
-                    "This mixture knows its parameters from fit or from_parameters, which keep no sums to go on from. Stream "
-                    "into a new one with init=model.params_, or fit all rows at once."
+                    "This mixture has its parameters from fit or from_parameters, which keep no running sums for partial_fit "
+                    "to continue from. Stream into a new one with init=model.params_, or fit all rows at once."
                 )
             mixture = self._resolved_family()
             rows = read_rows(self, X, sample_weight, labels=mixture.labels, reset=first)
