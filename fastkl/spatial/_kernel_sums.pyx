@@ -66,8 +66,8 @@ cdef class Tiles:
         self.weights = of_weights.reshape(n_tiles, FK_KERNEL_TILE)
         self.tile_weight = np.asarray(self.weights).sum(axis=1)
         if narrow is not None:
-            factors = np.ones(n_tiles * FK_KERNEL_TILE)
-            factors[:m] = narrow[order]
+            factors = np.empty(n_tiles * FK_KERNEL_TILE)
+            factors[:m], factors[m:] = narrow[order], narrow[order[m - 1]]  # a row of weight 0 is at its own distance
             self.narrow = factors.reshape(n_tiles, FK_KERNEL_TILE)
             self.tile_narrow = np.asarray(self.narrow).min(axis=1)
 

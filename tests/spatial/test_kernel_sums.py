@@ -157,3 +157,13 @@ def test_the_policy_takes_a_grid_for_many_rows_only():
     found = large.log_sums(many)
     assert large._grid is not None
     np.testing.assert_allclose(found[::400], direct(many[::400], many, None)[0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [130, 200])
+def test_tiles_that_are_not_full(n):
+    """The rows that fill up the last tile have the bandwidth of the row that they repeat, or its term would seem the largest."""
+    points, narrow = np.linspace(-0.1, 0.1, n)[:, None], np.full(n, 10.0)
+    queries = np.array([[1.0], [15.0], [-30.0], [200.0]])
+    found = KernelSums(points, None, "gaussian", error=1e-9, n_threads=1, narrow=narrow).log_sums(queries)
+    terms = -5.0 * (queries - points.T) ** 2
+    np.testing.assert_allclose(found, np.logaddexp.reduce(terms, axis=1), rtol=1e-9)
