@@ -244,7 +244,8 @@ def _settled(
     gone = missing(values) | blank
     unknown = np.array([isinstance(value, str) and value.strip() in MISSING for value in values])
     bad = np.isnan(numbers) & ~gone & ~unknown
-    if np.mean(bad) >= 0.5:  # NA among numbers is a missing one, among labels it is a label
+    # of the values that are there: NA among numbers is a missing one, among labels it is a label
+    if bad.any() and np.mean(bad[~gone & ~unknown]) >= 0.5:
         return np.array([str(value) for value in values], dtype=object), gone
     if bad.any():
         row = int(np.argmax(bad))

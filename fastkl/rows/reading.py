@@ -307,10 +307,11 @@ def numbers(column: NDArray[Any], where: str, first_row: int = 0) -> NDArray[Any
     """
     if column.dtype.kind in "fiub":
         return column
-    try:
-        return column.astype(np.float64)
-    except (TypeError, ValueError):
-        pass
+    if column.dtype.kind != "c":  # of which a conversion would keep the real parts, with no error
+        try:
+            return column.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
     found = first_non_number(column)
     if found is not None:
         row, value = found

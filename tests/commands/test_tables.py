@@ -96,6 +96,15 @@ def test_csv_errors(capsys, tmp_path, reader, text, message):
     assert re.search(message, run(capsys, "fit", path, status=2))
 
 
+def test_labels_that_are_mostly_missing(capsys, tmp_path):
+    """They are labels by the values that are there, however few: with the missing ones none was half of the rows."""
+    path = tmp_path / "rows.csv"
+    path.write_text("size,colour\n" + "1.5,\n2.5,\n3.5,red\n2.0,blue\n0.5,\n" * 8)
+    out = run(capsys, "kl", path, path, "--drop-missing", "--no-test")
+    assert re.search(r"^colour +-?0\.\d+", out, re.MULTILINE)
+    assert "categorical, blue 0.5" in run(capsys, "fit", path, "--drop-missing")
+
+
 def test_other_files_with_errors(capsys, tmp_path):
     def message(name, *arguments):
         return run(capsys, "fit", tmp_path / name, *arguments, status=2)

@@ -259,6 +259,7 @@ def test_batches_that_will_not_do():
         (np.array([["1", "x"]]), r"Batch 0, column 1 \(type <U1\) holds 'x' in row 0"),
         (np.array([[1.0, "x"]], dtype=object), r"Batch 0, column 1 \(type object\) holds 'x' in row 0"),
         (pd.DataFrame({"a": ["x"]}), "Batch 0, column 'a'"),
+        (pd.DataFrame({"a": [1.0 + 2.0j]}), r"Batch 0, column 'a' \(type complex128\) holds \(1\+2j\) in row 0"),
     ]:
         with pytest.raises(SourceError, match=message):
             contents(open_source([batch]))
