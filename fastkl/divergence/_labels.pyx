@@ -27,9 +27,17 @@ def score_labels(const uint8_t[:, ::1] labels, const int32_t[:, ::1] neighbors, 
     return np.asarray(sums)
 
 
+def draw_labels(uint64_t[::1] seeds, Py_ssize_t n, Py_ssize_t n_p):
+    """Random labels with ``n_p`` ones in each lane: (n, ``LANES``), for ``LANES`` seeds, which are used up."""
+    cdef uint8_t[:, ::1] labels = np.empty((n, FK_LABELS), dtype=np.uint8)
+    with nogil:
+        fk_draw_labels(&seeds[0], n, n_p, &labels[0, 0])
+    return np.asarray(labels)
+
+
 def score_permutations(uint64_t[:, ::1] seeds, Py_ssize_t n_p, const int32_t[:, ::1] neighbors, const double[::1] score,
                        int n_threads):
-    """The same for random labels with ``n_p`` ones: (g, 2, ``LANES``), for seeds (g, ``LANES``), which are used up."""
+    """Sums of scores as above for random labels with ``n_p`` ones: (g, 2, ``LANES``), for seeds (g, ``LANES``), which are used up."""
     cdef Py_ssize_t n = neighbors.shape[0], k = neighbors.shape[1], groups = seeds.shape[0], g
     cdef Py_ssize_t done = 0, stop, wave = n_threads  # a group is 64 or more permutations of all rows
     cdef double began

@@ -62,13 +62,11 @@ def jensen_shannon_of_samples(pair: SamplePair, options: Options, share: float =
 
     ``share`` is the weight of p in the mixture, between 0 and 1.
     """
-    by_neighbors = _by_neighbors(pair, replace(options, standard_error=True), share)
-    found = by_neighbors.found
+    by_neighbors = _by_neighbors(pair, replace(options, standard_error=True), share, twice=True)
+    found, fall = by_neighbors.found, by_neighbors.fall
+    by_chance = _BY_CHANCE * found.standard_error
     plain = options.n_neighbors is not None or options.coordinates != "auto" or found.diagnostics["shared_rows"]
-    fall, by_chance = _fall(pair, options, found, share), _BY_CHANCE * found.standard_error
-    bound = None
-    if not plain:
-        bound = jensen_shannon_bound(pair, options.steady_rng, share=share)
+    bound = None if plain else jensen_shannon_bound(pair, options.steady_rng, share=share)
     found, of_bound = _beside_bound(by_neighbors, bound, _ONE_MORE * _of_one_row(pair, share))
     if not options.standard_error:
         return doubted(found, found.reasons, error=float("nan"))
@@ -94,11 +92,14 @@ class _ByNeighbors(NamedTuple):
         What balls that reach far out may have missed, which is in its error.
     of_balls : list of str
         Those of its reasons that are about balls alone.
+    fall : float
+        How much less twice as many neighbours give; 0 where that was not asked for, or there are not as many.
     """
 
     found: Estimate
     missed: float
     of_balls: list[str]
+    fall: float
 
 
 def _of_one_row(pair: SamplePair, share: float) -> float:
@@ -131,42 +132,37 @@ def _beside_bound(
     return Estimate(found + of_bound * (value - found), error, found.n_samples, method, diagnostics), of_bound
 
 
-def _fall(pair: SamplePair, options: Options, found: Estimate, share: float) -> float:
-    """How much less twice as many neighbours give; 0 where there are not as many."""
-    twice = 2 * int(found.diagnostics["n_neighbors"])
-    if twice >= min(pair.p.n_rows, pair.q.n_rows) or found.diagnostics["shared_rows"]:
-        return 0.0
-    return float(found) - float(jensen_shannon_of_pair(pair, replace(options, n_neighbors=twice), share))
+def jensen_shannon_of_pair(pair: SamplePair, options: Options) -> Estimate:
+    """By neighbours alone, of two samples in memory."""
+    return _by_neighbors(pair, options, 0.5, twice=False).found
 
 
-def jensen_shannon_of_pair(pair: SamplePair, options: Options, share: float = 0.5) -> Estimate:
-    """By neighbours alone, of two samples in memory, where p has a share of the mixture."""
-    return _by_neighbors(pair, options, share).found
-
-
-def _by_neighbors(pair: SamplePair, options: Options, share: float) -> _ByNeighbors:
+def _by_neighbors(pair: SamplePair, options: Options, share: float, *, twice: bool) -> _ByNeighbors:
+    """The estimate by k neighbours and, if it is asked for, what ``twice`` as many of the same search give less."""
     pair = free_of_units(pair, options.coordinates)
     k = _mixture_neighbors(pair, options.n_neighbors)
+    numbers = [k, 2 * k] if twice and 2 * k < min(pair.p.n_rows, pair.q.n_rows) else [k]
     sweep = FixedKSweep(pair.p, pair.q, min(k, 2))
-    total = variance = doubt = large = 0.0
+    totals, variance, doubt, large = np.zeros(len(numbers)), 0.0, 0.0, 0.0
     for side, part in ((pair, share), (pair.reversed(), 1.0 - share)):
-        terms, beyond, wide = Mean(), Mean(), Mean()
-        for slab in side.slabs(k):
-            p, q = mixture_balls(slab, k)
-            values, around = _mixture_terms(p, q, part), _reaches_out(p, q, k)
-            terms += Mean.of(values, slab.weights)
+        terms, beyond, wide = [Mean() for _ in numbers], Mean(), Mean()
+        for slab in side.slabs(numbers[-1]):
+            balls = [mixture_balls(slab, number) for number in numbers]
+            values, around = [_mixture_terms(p, q, part) for p, q in balls], _reaches_out(*balls[0], k)
+            terms = [mean + Mean.of(some, slab.weights) for mean, some in zip(terms, values, strict=True)]
             # no log of p over the mixture is beyond that of 1 / share; where a ball smooths p out, it may be as much
-            beyond += Mean.of(around * np.maximum(-np.log(part) - values, 0.0), slab.weights)
+            beyond += Mean.of(around * np.maximum(-np.log(part) - values[0], 0.0), slab.weights)
             wide += Mean.of(around, slab.weights)
             if side is pair:
                 sweep.add(slab)
-        total += part * terms.value
-        variance += part**2 * terms.variance() / terms.size
+        totals += part * np.array([mean.value for mean in terms])
+        variance += part**2 * terms[0].variance() / terms[0].size
         # by how much of the divergence is at stake on this side
         stake = float(entr(part) / max(entr(share), entr(1.0 - share)))
         doubt, large = doubt + part * beyond.value, max(large, stake * wide.value)
-    shared = shared_rows(pair, sweep)
+    total, shared = float(totals[0]), shared_rows(pair, sweep)
     warn_of_shared_rows(shared)
+    fall = 0.0 if shared else total - float(totals[-1])
     # Where no row says anything of the spread, as of samples that are wholly apart, what a row or two more might be.
     least = (1.0 / pair.p.effective_size + 1.0 / pair.q.effective_size) ** 2 / 32.0
     error = float(np.hypot(np.sqrt(max(variance, least)), doubt))
@@ -178,7 +174,7 @@ def _by_neighbors(pair: SamplePair, options: Options, share: float) -> _ByNeighb
     diagnostics = {"reasons": reasons, "n_neighbors": k, "shared_rows": shared, "large_balls": large}
     size = (pair.p.n_rows, pair.q.n_rows)
     error = error if options.standard_error else float("nan")
-    return _ByNeighbors(Estimate(total, error, size, "common_radius", diagnostics), doubt, of_balls)
+    return _ByNeighbors(Estimate(total, error, size, "common_radius", diagnostics), doubt, of_balls, fall)
 
 
 def _few_rows(pair: SamplePair) -> list[str]:

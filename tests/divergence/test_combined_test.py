@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fastkl import permutation_test
-from fastkl.divergence._labels import score_labels
+from fastkl.divergence._labels import LANES, draw_labels, score_labels
 from fastkl.divergence.nearest.coordinates import normal_scores
 from fastkl.divergence.significance import combined_test, contrasts
 from fastkl.divergence.significance.combined_test import _p_values
@@ -56,10 +56,10 @@ def test_each_kind_of_difference_is_found_in_any_unit(kind):
     for seed in range(4):
         r = np.random.default_rng(seed)
         x, y = p(r, 200), q(r, 200)
-        result = permutation_test(x, y, n_permutations=199, random_state=seed)
+        result = permutation_test(x, y, n_permutations=999, random_state=seed)
         found.append(result.p_value)
         scale, offset = 10.0 ** np.arange(-3, x.shape[1] - 3), np.arange(x.shape[1])
-        moved = permutation_test(scale * x + offset, scale * y + offset, n_permutations=199, random_state=seed)
+        moved = permutation_test(scale * x + offset, scale * y + offset, n_permutations=999, random_state=seed)
         if kind != "share of zeros":  # an offset that is no power of two may merge values
             assert moved == result
     assert np.median(found) <= 0.02
@@ -96,6 +96,20 @@ def test_the_smallest_p_value_and_the_same_numbers_for_any_threads():
     z = r.normal(size=(60, 2))
     assert permutation_test(x, z, random_state=3, n_jobs=1) == permutation_test(x, z, random_state=3, n_jobs=2)
     assert permutation_test(x, z, random_state=3) == permutation_test(x.astype(np.float64), z, random_state=3)
+
+
+def test_random_labels_are_sets_of_one_size_all_equally_likely():
+    """Of 6 rows 2 are of p: 15 sets, with the same frequency in every lane and over the lanes."""
+    r, sets = np.random.default_rng(11), []
+    for _ in range(400):
+        labels = draw_labels(r.integers(0, 2**63, LANES, dtype=np.uint64), 6, 2)
+        assert labels.shape == (6, LANES)
+        assert (labels.sum(axis=0) == 2).all()
+        sets.append(2 ** np.arange(6) @ labels)
+    for some in (np.array(sets).ravel(), np.array(sets)[:, 0], np.array(sets)[:, -1]):
+        counts = np.unique(some, return_counts=True)[1]
+        assert len(counts) == 15
+        assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_terms_of_rows_do_not_know_which_sample_they_are_of():
@@ -163,7 +177,7 @@ def test_tables_of_numbers_labels_and_texts_that_are_dates(difference):
     for seed in range(3):
         r = np.random.default_rng(seed)
         x, y = _table(r, 300, 0.3, 0.0), _table(r, 200, **difference)
-        found.append(permutation_test(x, y, n_permutations=199, random_state=seed).p_value)
+        found.append(permutation_test(x, y, n_permutations=999, random_state=seed).p_value)
     assert np.median(found) <= 0.02
 
 

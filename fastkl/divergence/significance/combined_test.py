@@ -21,7 +21,7 @@ from scipy.special import digamma, gammaincc
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.blas_threads import single_threaded_blas
-from fastkl.divergence._labels import LANES, score_labels
+from fastkl.divergence._labels import LANES, draw_labels, score_labels
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.nearest.coordinates import normal_scores
 from fastkl.divergence.significance import contrasts
@@ -129,15 +129,13 @@ def combined_test(
             found.append(in_p / n + in_q / (total - n))
         return np.array(found)
 
-    def of_group(seed: int) -> FloatArray:
-        generator, permuted = np.random.default_rng(seed), np.empty((total, LANES), dtype=np.uint8)
-        for lane in range(LANES):
-            permuted[:, lane] = generator.permuted(own)
-        return of_labels(permuted)
+    def of_group(seeds: NDArray[np.uint64]) -> FloatArray:
+        return of_labels(draw_labels(seeds, total, n))
 
-    seeds = rng.randint(0, np.iinfo(np.int64).max, size=-(-n_permutations // LANES)).tolist()
-    first = of_labels(np.repeat(own[:, np.newaxis], LANES, axis=1))[:, :1]
+    groups = -(-n_permutations // LANES)
+    seeds = rng.randint(0, np.iinfo(np.int64).max, size=(groups, LANES)).astype(np.uint64)
     with single_threaded_blas(), ThreadPoolExecutor(effective_n_threads(n_jobs)) as pool:
+        first = of_labels(np.repeat(own[:, np.newaxis], LANES, axis=1))[:, :1]
         try:
             permuted = np.concatenate(list(pool.map(of_group, seeds)), axis=1)
         except BaseException:  # Ctrl-C too: groups that have not begun are not waited for
