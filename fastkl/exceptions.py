@@ -153,9 +153,9 @@ class ColumnTypeError(SourceError, TypeError):
 
 
 class SharedRowsWarning(UserWarning):
-    """Two samples that should be independent have rows in common: nearest-neighbour estimates have no meaning then.
+    """Two samples that should be independent have rows in common: nearest-neighbour estimates are then meaningless.
 
-    Rows in common but for their last digits count too, such as those of one table in single and in double precision.
+    Rows that differ in their last digits only count too, such as those of one table in single and in double precision.
 
     Examples
     --------
@@ -190,7 +190,7 @@ class ColumnOrderWarning(UserWarning):
 
 
 class ProbabilityVectorWarning(UserWarning):
-    """Known probabilities, or heights of a histogram, were given to a call that takes samples; the message names their call.
+    """Known probabilities, or heights of a histogram, were given to a function for samples; the message names the right one.
 
     Examples
     --------
@@ -205,7 +205,7 @@ class ProbabilityVectorWarning(UserWarning):
 
 
 class RepeatedValuesWarning(UserWarning):
-    """A likelihood would describe how often values are repeated, or rounded, instead of their distribution.
+    """Values are so often repeated, or rounded, that a likelihood would describe this instead of their distribution.
 
     Examples
     --------

@@ -219,7 +219,7 @@ def cross_entropy_batches(
     p, q : array, memory map, path, iterable of arrays of shape (b, d), or Dask collection
         As in `kl_divergence_batches`.
     method : {"auto", "knn"}, default="auto"
-        Neighbours among columns over their quartile range in both samples together, or as they are ("knn").
+        Neighbours in columns divided by their quartile range in both samples together, or in columns as they are ("knn").
     n_neighbors : int, default=None
         As in `cross_entropy`.
     sample_weight_p, sample_weight_q : array-like of shape (n,) and (m,), str or path, default=None

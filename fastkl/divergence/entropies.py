@@ -92,7 +92,7 @@ def entropy(
         For draws from a model whose entropy is not known in closed form, and for the samples on which a bias is measured (by
         default these are the same at each call).
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None
@@ -101,8 +101,8 @@ def entropy(
     Returns
     -------
     Estimate
-        Exact values have a standard error of 0. ``diagnostics["bias_suspected"]`` is up where the estimate moves with the number
-        of neighbours or with the gaps more than it should, or where rows are near a curve or a surface.
+        Exact values have a standard error of 0. ``diagnostics["bias_suspected"]`` is true where the estimate changes too much
+        with the number of neighbours or the spacings, or where rows lie near a curve or a surface.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def cross_entropy(
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model p.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None

@@ -52,8 +52,8 @@ class KLDivergence(BaseEstimator):
     method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
         As in `kl_divergence`.
     coordinates : {"auto", "scaled"} or None, default="auto"
-        In which rows are compared: "auto" is "scaled", columns over their quartile range in the reference, so that no unit
-        matters; None takes them as they are.
+        Coordinates in which rows are compared: "auto" is "scaled", columns divided by their quartile range in the reference, so
+        that units do not matter; None takes them as they are.
     n_neighbors : int, default=None
         Number of neighbours; by default 5 (1 for "bias_reduced"), or fewer in tiny samples.
     n_jobs : int or None, default=None

@@ -95,17 +95,17 @@ def kl_divergence(
             one radius as above with k = 1, then the distances to the last rows within it:
             mean of d log(nu_k' / rho_l) + psi(l) - psi(k') + log(m / (n - 1)).
         "assisted"
-            the median of three corrections of the common-radius estimate by working normal distributions and a cross-fitted
-            regression, free of units, with a verdict from their disagreement; the divergence of working distributions (normal
-            ones, or mixtures) where these are as good as true, and the regression where it is far ahead of them. Densities may
-            end at edges along the columns. On 52 pairs with a known divergence its error is .25 to .5 times that of the others
-            (``benchmarks/league.py``). For samples of fewer than 20 (effective) rows it is "common_radius" in normal scores, and
-            for symbols with one neighbour, so that the ball around a symbol is that symbol.
+            the median of three corrections of the common-radius estimate by fitted normal distributions and a cross-fitted
+            regression, independent of units, with a warning where they disagree; the divergence of the fitted distributions
+            (normal ones, or mixtures) where these describe the samples, and the regression where it is far better. Densities
+            may end at edges along the columns. On 52 pairs with a known divergence its error is .25 to .5 times that of the
+            others (``benchmarks/league.py``). For samples of fewer than 20 (effective) rows it is "common_radius" in normal
+            scores, and for symbols with one neighbour, so that the ball around a symbol is that symbol.
     coordinates : {"auto", "normal_scores", "scaled"} or None, default="auto"
-        In which rows are near each other, for the methods that search in them as they are: pooled normal scores of every column
-        (no unit matters), columns over their pooled quartile range, or None: as given (rotations do not matter, units do).
-        "auto" is None; "assisted" has coordinates of its own and takes no others. A divergence does not change under such maps of
-        both samples, its estimate does.
+        Coordinates in which neighbours are searched, for the methods other than "assisted": pooled normal scores of every
+        column (units do not matter), columns divided by their pooled quartile range, or None: as given (rotations do not
+        matter, units do). "auto" is None; "assisted" has coordinates of its own and takes no others. A divergence does not
+        change under such maps of both samples, its estimate does.
     n_neighbors : int, default=None
         k; by default 5 (1 for "bias_reduced"), or fewer in tiny samples. Small k has less bias, large k less variance. For a
         sample and a density a number asks for the plain k-nearest-neighbour entropy, whose bias is not measured.
@@ -118,7 +118,7 @@ def kl_divergence(
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model. Those that measure a bias have a fixed seed by default.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     route : {"auto", "density", "draws"}, default="auto"
@@ -248,7 +248,7 @@ def kl_divergence_sweep(
 ) -> NeighborSweep:
     """Kullback-Leibler divergence from samples for many numbers of neighbours, from one search.
 
-    An estimate that drifts with the number of neighbours is biased; one that is flat may be trusted more.
+    An estimate that drifts with the number of neighbours is biased; a stable one is more trustworthy.
 
     Parameters
     ----------
@@ -259,8 +259,8 @@ def kl_divergence_sweep(
     method : {"common_radius", "knn", "bias_reduced"}, default="common_radius"
         As in `kl_divergence`.
     coordinates : {"auto", "scaled", "normal_scores"} or None, default="auto"
-        In which two samples are compared. "auto" is "scaled": columns over their quartile range in both samples together, so
-        that no unit matters; None takes the columns as they are.
+        Coordinates in which two samples are compared. "auto" is "scaled": columns divided by their quartile range in both
+        samples together, so that units do not matter; None takes the columns as they are.
     sample_weight_p, sample_weight_q : array-like, default=None
         Masses of the rows.
     standard_error : bool, default=True

@@ -68,16 +68,16 @@ def mutual_information(
         For the samples on which the bias of neighbours is measured, and beside labels for folds; by default they are the same at
         each call.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
 
     Returns
     -------
     Estimate
-        Returned as estimated: near 0 it may be below it. ``diagnostics["bias_suspected"]`` is up where the estimate moves with
-        the number of neighbours more than it should, near a curve or a surface, above log n - 2 nats, which is more than ranks of
-        n rows tell, among few rows, and in many columns.
+        Returned as estimated: near 0 it may be below it. ``diagnostics["bias_suspected"]`` is true where the estimate changes
+        too much with the number of neighbours, near a curve or a surface, above log n - 2 nats, which is more than the ranks of
+        n rows can show, with few rows, and in many columns.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def mutual_information(
 
     See Also
     --------
-    jensen_shannon : Of two labels that are as frequent as each other, what numbers tell of them.
+    jensen_shannon : The mutual information of numbers and two labels of equal frequency.
 
     Notes
     -----

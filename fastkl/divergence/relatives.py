@@ -68,7 +68,7 @@ def jeffreys(
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
     n_draws : int, default=None
@@ -206,7 +206,7 @@ def jensen_shannon(
     random_state : int, RandomState, Generator or None, default=None
         For draws from a model.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
     n_draws : int, default=None

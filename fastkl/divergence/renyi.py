@@ -54,7 +54,7 @@ def renyi_divergence(
     random_state : int, RandomState, Generator or None, default=None
         For draws. Those that measure a bias have a fixed seed by default.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads; None means all cores the process may use.
     n_draws : int, default=None
@@ -65,8 +65,8 @@ def renyi_divergence(
     Estimate
         +inf where alpha > 1 and p has mass where q has none, or a tail that is too heavy beside that of q, and where the two have
         nowhere mass in common. Of two samples its
-        ``diagnostics["bias_suspected"]`` is up where the log-ratio behind it is in doubt, from alpha = 3/4 on where
-        `kl_divergence` doubts the tails, and beyond 1 where the mean over q rests on few rows, as it soon does: prefer
+        ``diagnostics["bias_suspected"]`` is true where the log-ratio behind it is in doubt, from alpha = 3/4 on where
+        `kl_divergence` doubts the tails, and beyond 1 where the mean over q depends on few rows, as it often does: prefer
         orders up to 1 for samples.
 
     Raises

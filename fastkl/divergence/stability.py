@@ -39,8 +39,8 @@ def population_stability_index(
     r"""Population stability index of one variable: :math:`\sum_b (a_b - e_b) \log (a_b / e_b)` over bins, in nats.
 
     Here e and a are the shares of the reference and of the current sample in the bins. It is the Jeffreys divergence of the
-    binned data. Habit calls less than 0.1 stable and more than 0.25 a shift, whatever the sample sizes; the standard error and
-    ``diagnostics["expected_if_equal"]``, which is (bins - 1) (1/n + 1/m), say what the sample sizes make of it.
+    binned data. By convention less than 0.1 is called stable and more than 0.25 a shift, whatever the sample sizes; the
+    standard error and ``diagnostics["expected_if_equal"]``, which is (bins - 1) (1/n + 1/m), take them into account.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def population_stability_index(
         outer ones, which -inf and inf may stand for; a value that is one belongs to the bin below it. The edges of a histogram
         are cut points without the first and the last. ``"categories"``: each value its own bin.
     unseen : {"inf", "smooth", "raise"}, default="inf"
-        What a bin does that is empty in one sample and not in the other: ``"inf"``: the index is infinite; ``"smooth"``: 1/2 is
-        added to the counts of every bin in both samples, always; ``"raise"``: an error that names the bins. Bins that are empty
-        in both don't count.
+        What to do with a bin that is empty in one sample and not in the other: ``"inf"``: the index is infinite; ``"smooth"``:
+        1/2 is added to the counts of every bin in both samples, always; ``"raise"``: an error that names the bins. Bins that
+        are empty in both don't count.
     counts : bool, default=False
         Whether counts are given, matched by their index where both have one.
     sample_weight_reference, sample_weight_current : array_like, default=None
@@ -71,7 +71,7 @@ def population_stability_index(
     SupportError
         A bin is empty in one sample and ``unseen="raise"``.
     ValueError
-        Values that are missing, more than one column, bins that are none.
+        Values that are missing, more than one column, invalid bins.
 
     See Also
     --------

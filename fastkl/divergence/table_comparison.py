@@ -65,7 +65,7 @@ def compare_tables(
     random_state : int, RandomState or Generator, default=0
         For the permutations.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
 

@@ -145,7 +145,7 @@ class DensityDisplay(Display):
         random_state : int, RandomState, Generator or None, default=0
             For these draws.
         rng : int, Generator or None, default=None
-            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+            Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
         ax : matplotlib Axes or array of them, default=None
             Where to draw; None makes a figure.
         plot : bool, default=True

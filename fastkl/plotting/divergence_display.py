@@ -20,9 +20,9 @@ _FAR = 10.0  # times what is trusted
 class DivergenceDisplay(Display):
     """Estimates of KL divergences with their intervals, a line for each column; made by one of the ``from_`` methods.
 
-    A filled point is a difference that is told from chance: by the p-value where there is one, else by an interval above 0. Every
-    line is judged by itself, so that of a hundred columns without a difference about five are told apart at the level 0.95. An
-    infinite divergence is an arrow at the edge, and ``*`` marks an estimate that says of itself that a bias is likely.
+    A filled point is a significant difference: by the p-value where there is one, else by an interval above 0. Every line is
+    tested by itself, so that of a hundred columns without a difference about five are significant at the level 0.95. An
+    infinite divergence is an arrow at the edge, and ``*`` marks an estimate with a suspected bias.
 
     Parameters
     ----------

@@ -178,7 +178,7 @@ def choose_components(
     random_state : int, RandomState, Generator or None, default=None
         Of starts and draws. A number gives the same choice every time.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     progress : bool or callable, default=False
         True shows a bar (tqdm), a function is called with the fits done and the fits in all.
 

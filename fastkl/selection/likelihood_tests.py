@@ -152,7 +152,7 @@ def normal_test(difference: Mean) -> tuple[float, float]:
 def likelihood_ratio_test(
     nested: Any, full: Any, X: ArrayLike, sample_weight: ArrayLike | None = None, *, n_boundary: int | None = None
 ) -> TestResult:
-    r"""Whether a density with fewer parameters, inside the family of another, will do.
+    r"""Test whether a density with fewer parameters, nested in the family of another, is sufficient.
 
     .. math:: 2 (\log L_{\text{full}} - \log L_{\text{nested}}) \sim \chi^2_{\text{df}}
 

@@ -76,7 +76,7 @@ def rank_families(
     random_state : int, RandomState, Generator or None, default=0
         For these rows, and for the division into parts.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int, default=None
         Threads, as for ``DensityMLE``.
     progress : callable, default=None

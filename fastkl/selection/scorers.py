@@ -211,7 +211,7 @@ class KLScorer(DensityScorer):
 
 
 def make_kl_scorer(*, method: str = "auto", n_neighbors: int | None = None, n_jobs: int | None = None) -> KLScorer:
-    r"""A scorer that says how far a density is from the distribution of held-out rows: minus the estimated KL divergence.
+    r"""Make a scorer of how far a density is from the distribution of held-out rows: minus the estimated KL divergence.
 
     .. math:: -\widehat{KL} = \frac1n \sum_i \log p_\theta(x_i) + \hat H(x_1, \ldots, x_n)
 
@@ -243,8 +243,8 @@ def make_kl_scorer(*, method: str = "auto", n_neighbors: int | None = None, n_jo
     ValueError
         If the method is unknown.
     DegenerateDataError
-        By the scorer, where the held-out rows have no entropy as a density, for counts or repeated rows: there
-        ``neg_cross_entropy`` serves.
+        By the scorer, where the held-out rows have no entropy as a density, for counts or repeated rows: use
+        ``neg_cross_entropy`` there.
 
     Examples
     --------

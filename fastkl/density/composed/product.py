@@ -100,7 +100,7 @@ class ProductDensity(NamedGroups, FittedProduct):
     factors_ : list of (tuple of int, density)
         The independent parts: numbers of the columns, and their density.
     inference_ : object
-        The uncertainty of the fit, which the methods for errors and intervals ask.
+        The uncertainty of the fit, used by the methods for errors and intervals.
     dtypes_ : list of str or None
         The dtypes of the DataFrame that was fitted, which draws are given.
     n_features_in_ : int

@@ -93,7 +93,7 @@ class TransformedDensity(FittedTransformed):
     n_parameters_ : int
         Number of parameters that AIC and BIC count: see Notes.
     inference_ : object
-        The uncertainty of the fit, which the methods for errors and intervals ask.
+        The uncertainty of the fit, used by the methods for errors and intervals.
     log_likelihood_ : float
         Weighted log-likelihood of the fitted rows, in nats of the original variable.
     log_abs_det_ : float

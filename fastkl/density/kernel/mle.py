@@ -33,8 +33,8 @@ class KernelDensityMLE(FittedKernelDensity):
 
     .. math:: \log p(x) = \log \sum_j \frac{w_j}{W} \frac{k(\|u_j\|)}{c_d \prod_s h_s}, \quad u_{js} = (x_s - x_{js}) / h_s
 
-    Every log-density is within ``error`` of that of the full sum, far out too: sums are relative to their largest term, and what
-    is left out for speed is bounded at each row on its own.
+    Every log-density is within ``error`` of that of the full sum, far out too: sums are relative to their largest term, and
+    what is left out for speed is bounded for each row.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ class KernelDensityMLE(FittedKernelDensity):
         the leading term of the bias is gone, and nothing is negative. :math:`\tilde p` is the density of kernels moved by the
         slope of the density without the shift. With a rule the bandwidth is multiplied by a factor from 1 to 4, and
         a mixture of normal distributions (the best by BIC) is tried for :math:`\tilde p` too, by which kernels follow the
-        slope all the way (see ``docs/kernel_densities.md``): taken is what says the best, in log-likelihood and
-        squared error together, of four parts of the rows, each under the shifted kernels of the others.
+        slope all the way (see ``docs/kernel_densities.md``): the choice is by four-fold cross-validation, in log-likelihood and
+        squared error together.
     column_types : None, dict or list, default=None
         What columns hold: "continuous", "categorical" or "ordered", by column (name or number; the others are continuous) or
         one for each. A categorical column has the kernel of Aitchison and Aitken, with a bandwidth from 0, where rows stand for
@@ -131,8 +131,8 @@ class KernelDensityMLE(FittedKernelDensity):
     ``bias_reduction="score"`` is of the Gaussian kernel in columns of numbers without an end, with ``adaptive=False``; the
     kernels of angles and of directions take neither ``boundary``, ``adaptive`` nor ``column_types``.
 
-    In many columns a kernel density is hopeless: for n rows from a normal distribution its divergence from the truth falls like
-    n^(-4 / (d + 4)). The guide has numbers.
+    In many columns a kernel density is poor: for n rows from a normal distribution its divergence from the truth falls like
+    n^(-4 / (d + 4)). The guide has a table.
 
     References
     ----------

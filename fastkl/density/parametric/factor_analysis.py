@@ -98,7 +98,7 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
     statistics_ : dict of arrays
         Weight, mean and covariance of all rows seen: what ``partial_fit`` and ``merge`` add to.
     inference_ : object
-        The uncertainty of the fit, which the methods for errors and intervals ask.
+        The uncertainty of the fit, used by the methods for errors and intervals.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str

@@ -232,7 +232,7 @@ class ImputingMembers(BaseDensity):
             spread less than rows of the density. With a number or generator it is a draw from the conditional
             distribution; several of these show what the missing values leave open (multiple imputation).
         rng : int, Generator or None, default=None
-            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+            Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
 
         Returns
         -------

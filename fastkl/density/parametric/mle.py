@@ -102,7 +102,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
     shrinkage_ : float
         How far the covariance was shrunk, for a family with ``shrinkage``.
     inference_ : object
-        The uncertainty of the fit, which the methods for errors and intervals ask.
+        The uncertainty of the fit, used by the methods for errors and intervals.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str

@@ -116,10 +116,10 @@ def kl_lower_bound(
 ) -> LowerBound:
     r"""A lower bound of KL(P to Q) from two samples that holds with probability ``level``, whatever P and Q are.
 
-    An estimate of a divergence rests on the densities being as tame as its method asks for; this number does not. It holds for
-    heavy tails, atoms, labels, few rows and many columns alike, as long as the rows of either sample are independent draws from
-    its distribution. It is below the estimate by what that costs: not a substitute for `kl_divergence`, but the part of it that
-    can be signed.
+    An estimate of a divergence depends on how smooth the densities are; this bound does not. It holds for heavy tails, atoms,
+    labels, few rows and many columns alike, as long as the rows of either sample are independent draws from its distribution.
+    The price is that it is lower than the estimate: it does not replace `kl_divergence`, but is the part of it that is certain
+    at that level.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def kl_lower_bound(
     random_state : int, RandomState, Generator or None, default=None
         For the order of the rows, which is that of a fixed seed by default, for draws and for weights.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads of models; the bound itself takes one.
 

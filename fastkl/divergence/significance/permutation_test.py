@@ -132,7 +132,7 @@ def permutation_test(
     random_state : int, RandomState, Generator or None, default=None
         For the permutations and for draws from a model.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads for the search.
     n_draws : int, default=None
@@ -151,7 +151,8 @@ def permutation_test(
     Warns
     -----
     UserWarning
-        So few rows that no p-value can be small; rows that go with the row before, as those of a chain or a series in time.
+        So few rows that no p-value can be small; rows that are correlated with the row before, as in a Markov chain or a time
+        series.
 
     Notes
     -----
@@ -162,8 +163,8 @@ def permutation_test(
     its weights, has the right null distribution. To test weighted samples thin them first: keep each row with
     probability weight / largest weight, which gives unweighted rows of the weighted distribution.
 
-    Against 34 alternatives its power is, as far as 200 repetitions tell, at most .03 (in three of them .045) below that of the
-    best of energy distance, MMD, Anderson-Darling and the published results of MMD-FUSE, and mostly above
+    Against 34 alternatives its power is, within the error of 200 repetitions, at most .03 (in three of them .045) below that of
+    the best of energy distance, MMD, Anderson-Darling and the published results of MMD-FUSE, and mostly above
     (``benchmarks/power.py``).
 
     References

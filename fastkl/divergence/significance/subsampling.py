@@ -34,12 +34,12 @@ def subsampling_interval(
 
     Both samples are thinned to :math:`b = n^{2/3}` and :math:`m^{2/3}` rows; the quantiles of
     :math:`\sqrt{b / (1 - b / n)} (D_b - \bar D_b)` stand for those of the error at full size, times :math:`\sqrt n`.
-    Deviations are taken from the mean over the subsamples, since small samples have a larger bias. It takes no normal limit for
-    granted, but many small estimates, and is a second opinion beside the interval of `kl_divergence`. It holds the expectation
-    of the estimate: a bias is not in it. That of "common_radius" (a quarter of 0.375 nats among 200 rows in three columns) leaves
-    the truth outside in a quarter of the samples in three columns and in most in five; "bias_reduced" has a third of it or half,
-    and intervals twice as wide, that hold the truth in 85 to 95 % up to three columns and in fewer of many rows in five. Columns
-    are measured by their quartile range in both samples together, so that no unit matters.
+    Deviations are taken from the mean over the subsamples, since small samples have a larger bias. It does not assume a normal
+    limit, and is a second opinion beside the interval of `kl_divergence`. It covers the expectation of the estimate, not its
+    bias. That of "common_radius" (a quarter of 0.375 nats among 200 rows in three columns) misses the truth in a quarter of the
+    samples in three columns and in most in five; "bias_reduced" has a third of it or half, and intervals twice as wide, that
+    hold the truth in 85 to 95 % up to three columns and in fewer of many rows in five. Columns are divided by their quartile
+    range in both samples together, so that units do not matter.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def subsampling_interval(
     random_state : int, RandomState, Generator or None, default=None
         For the choice of rows.
     rng : int, Generator or None, default=None
-        In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+        Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
     n_jobs : int or None, default=None
         Threads.
 

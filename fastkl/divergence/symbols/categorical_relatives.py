@@ -36,16 +36,16 @@ def categorical_jensen_shannon(
 ) -> Estimate:
     r"""Jensen-Shannon divergence of two categorical variables from a sample of each, in nats.
 
-    The two distributions have the same weight whatever the sizes of the samples; a symbol that one sample lacks is no difficulty.
-    Its square root is a metric.
+    The two distributions have the same weight whatever the sizes of the samples; symbols that occur in one sample only are no
+    problem. Its square root is a metric.
 
     Parameters
     ----------
     p, q : array_like of shape (n,) or (n, d), (m,) or (m, d), or data frames
         Labels or, with ``counts=True``, counts, as in `categorical_kl`.
     method : {"corrected", "plugin"}, default="corrected"
-        ``"plugin"`` is the divergence of the relative frequencies, never negative, too high on average; ``"corrected"`` takes its
-        bias off, that of symbols that were seen in one sample or in none included.
+        ``"plugin"`` is the divergence of the relative frequencies, never negative, too high on average; ``"corrected"``
+        subtracts its bias, including that from symbols seen in one sample or in none.
     counts : bool, default=False
         Whether ``p`` and ``q`` hold counts (or are dicts of them by label, such as a Counter).
     sample_weight_p, sample_weight_q : array_like of shape (n,) and (m,), default=None

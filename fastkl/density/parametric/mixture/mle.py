@@ -56,8 +56,8 @@ class MixtureMLE(StreamMembers, NoiseMembers):
     EM maps, each one pass over the rows in fixed blocks, are taken further by quasi-Newton steps; the log-likelihood
     never falls, and the fit ends when what is left to gain is negligible. It is the highest proper maximum that
     several starts lead to. Maximum likelihood of continuous mixtures is unbounded: a component may close in on a
-    single row. Such a place is never taken while a proper maximum is known, and ``spurious_components_`` says so
-    where none is.
+    single row. Such a solution is only returned where no proper maximum was found, and ``spurious_components_`` then names the
+    component.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ class MixtureMLE(StreamMembers, NoiseMembers):
     max_iter : int, default=1000
         Most EM maps of one ascent; a fit that needs more warns and has ``converged_`` False.
     standard_errors : bool or "auto", default="auto"
-        Whether the fit forms the observed information, by a few gradients for each parameter; ``"auto"`` does where
-        that takes moments.
+        Whether the fit forms the observed information, by a few gradients for each parameter; ``"auto"`` does where that is
+        quick.
     random_state : int, RandomState, Generator or None, default=None
         Of the starts. A number gives the same fit every time.
     n_jobs : int, default=None
