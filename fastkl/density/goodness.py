@@ -26,6 +26,8 @@ from fastkl.density.joint_goodness import JOINT, JointStatistics, bootstrap_stat
 from fastkl.density.p_value_doubts import ks_of_rounded, raise_or_warn_of_failed, warn_of_rounding
 from fastkl.density.validation import as_generator, of_positive_weight
 from fastkl.divergence import Estimate, kl_divergence
+from fastkl.divergence.models.draws import refuse_other_sums
+from fastkl.divergence.models.model import Model
 from fastkl.divergence.options import one_seed
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
@@ -254,6 +256,7 @@ class GoodnessMembers(Density):
         divergence, whole = None, None
         if joint:
             rows = self._numbers(values)
+            refuse_other_sums(Model(density, "The density"), rows)
             whole = JointStatistics(joint, rows, generator)
             found |= whole.of(density, rows, weights, values)
             divergence = (

@@ -20,6 +20,8 @@ from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.refits import named_draws, named_rows
 from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
+from fastkl.divergence.models.draws import refuse_other_sums
+from fastkl.divergence.models.model import Model
 from fastkl.exceptions import MissingValueError
 from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.weights import read_weights
@@ -127,6 +129,7 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
                     setattr(self, name, getattr(density, name))
             self.density_ = density
             if share is None:
+                refuse_other_sums(Model(density, "The density"), X)  # whose log-densities are not those of its draws
                 self.offset_ = self._threshold_of_model()
             else:
                 scores = np.asarray(density.score_samples(X), dtype=np.float64)

@@ -33,8 +33,8 @@ class Multinomial(Family):
     probabilities : array-like of shape (d,), default=None
         Held fixed where given; they sum to 1.
     n_trials : int, default=None
-        Total of the rows that ``sample`` draws, and to which entropy and divergence refer; the data may have others. None takes
-        the rounded mean total of the fitted rows.
+        Total of the rows that ``sample`` draws, and to which entropy and divergence refer; the data may have others, and their
+        divergence from the density is the one given the totals. None takes the rounded mean total of the fitted rows.
 
     Examples
     --------
@@ -51,6 +51,7 @@ class Multinomial(Family):
     support = (0.0, BELOW_INFINITY, True)
     joint = True
     discrete = True
+    given_sum = True
     example = {"probabilities": [0.31, 0.69]}
     extreme = [{"probabilities": p} for p in ([1e-12, 1.0 - 1e-12], [0.2, 0.3, 0.5], [1e-6, 0.25, 0.75 - 1e-6])]
 

@@ -26,6 +26,8 @@ from fastkl.density import MixtureMLE
 from fastkl.density.parametric.products import is_product, resolve_product
 from fastkl.density.refits import named_draws
 from fastkl.density.validation import as_generator, resolve_family
+from fastkl.divergence.models.draws import refuse_other_sums
+from fastkl.divergence.models.model import Model
 from fastkl.divergence.options import one_seed
 from fastkl.exceptions import DegenerateDataError, first_sentence
 from fastkl.families.multivariate_normal import MultivariateNormal
@@ -254,7 +256,7 @@ def choose_components(
                 value[i] = judge(X, sample_weight) if one.is_fitted else np.inf
         best = int(np.argmin([np.inf if one.note else v for one, v in zip(candidates, value, strict=True)]))
         if criterion == "bootstrap":
-            best = _first_not_rejected(candidates, p_value, n_resamples, level, generator, heard)
+            best = _first_not_rejected(candidates, X, p_value, n_resamples, level, generator, heard)
         _finish(candidates[best].model, X, sample_weight)
     finally:
         heard.close()
@@ -353,6 +355,7 @@ def _held_out(
 
 def _first_not_rejected(
     candidates: list[_Candidate],
+    X: Any,
     p_value: Floats,
     n_resamples: int,
     level: float,
@@ -361,6 +364,7 @@ def _first_not_rejected(
 ) -> int:
     """The first candidate that draws from it do not tell from the next one; their p-values are filled in."""
     chosen = [i for i, one in enumerate(candidates) if one.is_fitted and not one.note]
+    refuse_other_sums(Model(candidates[chosen[0]].model, "The mixture"), X)
     n_rows = int(candidates[chosen[0]].model.statistics_["weight"])
     for i, j in pairwise(chosen):
         smaller, larger = candidates[i].model, candidates[j].model

@@ -173,7 +173,7 @@ def likelihood_ratio_test(
         distributions with df - n_boundary, ..., df degrees of freedom and binomial weights: exact in the limit for one
         such parameter, and for several that are independent. None takes one for each column where the family of the full
         density ends with that of the nested one (``negative_binomial`` with ``poisson``, ``student_t`` with ``normal``, ...),
-        else 0.
+        and one for a component more without free parameters, whose weight is 0 there (a background, zeros); else 0.
 
     Returns
     -------
@@ -250,6 +250,8 @@ def _containment(nested: Any, full: Any) -> Containment | None:
     """How the family of the full density holds that of the nested one; a warning where it is another, and does not."""
     inner, outer = (getattr(getattr(one, "family_", None), "name", "") for one in (nested, full))
     if outer == "mixture" and full.n_components > getattr(nested, "n_components", 1):
+        if _one_component_more_is_held(nested, full):
+            return Containment(outer, inner, "the weight of the component that is held fixed = 0", edge=True)
         warn(
             f"One of {full.n_components} components may have any parameters where its weight is 0, so that 2 log L has no "
             "chi-squared distribution, and this p-value is too small. Test their number by "
@@ -266,3 +268,10 @@ def _containment(nested: Any, full: Any) -> Containment | None:
             )
         return found
     return None
+
+
+def _one_component_more_is_held(nested: Any, full: Any) -> bool:
+    """Whether a mixture has one component more, without free parameters, such as a background: only its weight is tested."""
+    free = [family.name for family in full.family_.component_families if family.free_names()]
+    of_nested = [family.name for family in getattr(nested.family_, "component_families", [nested.family_])]
+    return free == of_nested and len(free) == full.n_components - 1

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
+from fastkl.divergence.models.model import Model
 from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
@@ -27,7 +28,21 @@ def log_density_table(densities: Sequence[Any], X: ArrayLike) -> Floats:
         if values.ndim != 1 or (columns and values.shape != columns[0].shape) or np.isnan(values).any():
             raise ValueError(f"{density!r} does not give one log-density for each row (shape {values.shape}, or NaN).")
         columns.append(values)
+    _refuse_other_measures(densities)
     return np.stack(columns, axis=1)
+
+
+def _refuse_other_measures(densities: Sequence[Any]) -> None:
+    """ValueError for densities beside probabilities, or beside ones of rows whose sum is given: they say nothing of the sum."""
+    first, *others = (Model(density, "density") for density in densities)
+    for other in others:
+        pair = f"{first.thing!r} and {other.thing!r}"
+        if (first.discrete, first.discrete_columns) != (other.discrete, other.discrete_columns):
+            raise ValueError(f"{pair} can't be compared: densities and probabilities have no common measure.")
+        if first.given_sums != other.given_sums:
+            raise ValueError(
+                f"{pair} can't be compared by likelihood: one of them takes the sum of a row as given, and says nothing of it."
+            )
 
 
 def row_weights(sample_weight: ArrayLike | None, n: int, beside: Any = None) -> Floats:

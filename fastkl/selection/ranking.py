@@ -327,6 +327,12 @@ def _raise_if_not_compared(asked: Any, found: Sequence[Candidates]) -> None:
     if asked is None or asked == "all":
         return
     tried = {name for candidates in found for name in candidates.names}
+    of_counts = [name for name in asked if all_families.by_name(name).joint and all_families.by_name(name).discrete]
+    if of_counts:
+        raise ValueError(
+            f"{', '.join(of_counts)}: distributions of whole rows of counts are no families of columns. Compare such fits by "
+            "compare_densities, or by GridSearchCV(DensityMLE(), {'family': [...]})."
+        )
     left = [name for name in asked if name not in tried and not all_families.by_name(name).joint]
     if left:
         kinds = ", ".join(dict.fromkeys(candidates.kind for candidates in found))

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from fastkl import DensityMLE, kl_divergence
+from fastkl import (
+    DensityMLE,
+    DensityOutlierDetector,
+    MixtureMLE,
+    ProductDensity,
+    choose_components,
+    compare_densities,
+    kl_divergence,
+    permutation_test,
+    vuong_test,
+)
 
 
 def poisson(rate):
@@ -51,3 +61,68 @@ def test_a_wrong_model_is_seen_all_the_same():
     found = kl_divergence(np.random.default_rng(0).poisson(5.0, 3000), poisson(6.0))
     truth = 5.0 * np.log(5.0 / 6.0) + 1.0  # KL of Poisson distributions
     assert abs(found - truth) < 2.5 * found.standard_error < 0.05
+
+
+def rows_of_several_sums(n=3000):
+    rng = np.random.default_rng(0)
+    return rng.multinomial(rng.choice([2, 3, 4, 8], n), [0.5, 0.3, 0.2]).astype(float)
+
+
+@pytest.mark.parametrize("family", ["multinomial", "dirichlet_multinomial"])
+def test_given_sums_that_differ_are_no_divergence(family):
+    """The model is of rows given their sum: so are the frequencies that it is compared with, sum by sum."""
+    X = rows_of_several_sums()
+    model = DensityMLE(family).fit(X)
+    sums = X.sum(axis=1)
+    by_sum = [(np.mean(sums == s), float(kl_divergence(X[sums == s], model))) for s in np.unique(sums)]
+    found = model.kl_divergence(X)
+    assert found == pytest.approx(sum(share * value for share, value in by_sum), rel=1e-9)
+    assert 0.0 < found < 2.0 * found.standard_error  # it was -1.4
+    with_another = np.column_stack([X, np.random.default_rng(1).poisson(2.0, len(X))])
+    product = ProductDensity([("rows", DensityMLE(family), [0, 1, 2]), ("count", DensityMLE("poisson"), [3])])
+    assert 0.0 < float(kl_divergence(with_another, product.fit(with_another))) < 0.1
+
+
+def test_draws_of_one_sum_are_not_compared_with_rows_of_others():
+    X = rows_of_several_sums(400)
+    fitted = DensityMLE("multinomial").fit(X)
+    of_two = MixtureMLE(2, family="multinomial", random_state=0)
+    mixture = of_two.fit(X)
+    detector = DensityOutlierDetector(DensityMLE("multinomial"), contamination="auto")
+    calls = [
+        lambda: fitted.goodness_of_fit(X, n_bootstrap=9),
+        lambda: mixture.goodness_of_fit(X, n_bootstrap=9),
+        lambda: detector.fit(X),
+        lambda: permutation_test(X, fitted),
+        lambda: choose_components(X, [1, 2], mixture=of_two, criterion="bootstrap", n_resamples=19),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="whose sum is given, and draws rows of sum 4; .* sums from 2 to 8"):
+            call()
+    fours = X[X.sum(axis=1) == 4.0]
+    assert fitted.goodness_of_fit(fours, n_bootstrap=19, random_state=0).p_values["energy"][0] > 0.05
+    detector.fit(fours)
+
+
+def test_a_likelihood_given_the_sums_is_no_better_than_one_of_all():
+    X = rows_of_several_sums(400)
+    given, whole = DensityMLE("multinomial").fit(X), DensityMLE("poisson").fit(X)
+    for call in (lambda: compare_densities({"a": given, "b": whole}, X), lambda: vuong_test(whole, given, X)):
+        with pytest.raises(ValueError, match="takes the sum of a row as given"):
+            call()
+    assert compare_densities({"a": given, "b": DensityMLE("dirichlet_multinomial").fit(X)}, X)
+
+
+@pytest.mark.parametrize("family", ["multinomial", [("counts", "dirichlet_multinomial", [0, 1, 2])]])
+def test_a_mixture_draws_rows_of_the_sum_that_it_was_fitted_to(family):
+    """They had a sum of 1, and so had the entropy, and a divergence of 4e-33 from a single component."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.multinomial(20, p, 150) for p in ([0.7, 0.2, 0.1], [0.1, 0.2, 0.7])])
+    mixture = MixtureMLE(2, family=family, random_state=0).fit(X)
+    assert (mixture.sample(50, random_state=0).sum(axis=1) == 20).all()
+    one = DensityMLE("multinomial").fit(X)
+    # KL(mixture || one) is the mean of log ratios over the mixture; half of the rows are of either component
+    wanted = float(np.mean(mixture.score_samples(X) - one.score_samples(X)))
+    found = kl_divergence(mixture, one, random_state=0)
+    assert found == pytest.approx(wanted, abs=0.3)
+    assert wanted > 3.0

@@ -295,6 +295,8 @@ def test_bad_input():
         rank_families(X[["a"]], families=["gama"])
     with pytest.raises(ValueError, match="can't be compared: poisson"):
         rank_families(X[["a"]], families=["gamma", "poisson"])
+    with pytest.raises(ValueError, match="multinomial: distributions of whole rows of counts"):
+        rank_families([[1, 2], [0, 3]] * 10, families=["poisson", "multinomial"])
     with pytest.raises(ValueError, match="names no family"):
         rank_families(X[["a"]], families=[])
     with pytest.raises(ValueError, match="cv is a number of parts"):

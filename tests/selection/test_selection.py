@@ -231,6 +231,25 @@ def test_likelihood_ratio_of_densities_that_are_not_inside_each_other(recwarn):
             likelihood_ratio_test(nested, two, TRAIN)
 
 
+def test_likelihood_ratio_of_a_component_without_free_parameters(recwarn):
+    """Its weight alone is tested, at its edge 0: zeros beside counts, a background beside a normal distribution."""
+    counts = np.random.default_rng(5).negative_binomial(2, 0.3, size=(300, 1))
+    zeros = MixtureMLE(family=[families.Poisson(rate=0), "negative_binomial"], random_state=0).fit(counts)
+    found = likelihood_ratio_test(DensityMLE("negative_binomial").fit(counts), zeros, counts)
+    assert found.p_value == pytest.approx(0.5 * stats.chi2.sf(found.statistic, 1) + 0.5 * (found.statistic <= 0.0))
+    assert found.hypothesis.endswith("at the edge of the full one")
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="One of 2 components"):  # what is held is not what the nested one lacks
+        likelihood_ratio_test(DensityMLE("poisson").fit(counts), zeros, counts)
+
+
+def test_densities_and_probabilities_are_not_compared():
+    counts = np.random.default_rng(5).poisson(3.0, size=(50, 1)).astype(float)
+    pair = {name: DensityMLE(name).fit(counts) for name in ("poisson", "normal")}
+    with pytest.raises(ValueError, match="no common measure"):
+        compare_densities(pair, counts)
+
+
 def test_densities_without_names_are_refused_with_the_way_out():
     X = np.random.default_rng(0).normal(size=(50, 1))
     with pytest.raises(TypeError, match="compare_densities takes a dict of names and densities"):

@@ -82,6 +82,14 @@ class Model:
         )
 
     @property
+    def given_sums(self) -> list[tuple[int, ...]]:
+        """Columns whose sum is given: the model is one of rows with this sum, and says nothing of it."""
+        if self.factors is None:
+            ask = getattr(self.family, "given_sums", None)
+            return [] if ask is None else ask(self.n_columns or 0)
+        return [tuple(columns[j] for j in own) for columns, part in self.factors for own in part.given_sums]
+
+    @property
     def family(self) -> Any:
         """The family's descriptor, or None for a model from elsewhere."""
         return getattr(self.thing, "family_", None)

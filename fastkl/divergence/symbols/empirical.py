@@ -162,8 +162,15 @@ def frequencies_divergence(p: EmpiricalDistribution, model: Model) -> Estimate:
             f"KL(data distribution || model) pass the sample itself: kl_divergence(X, model)."
         )
     log_q = model.log_density(p.support_)
-    bias = (len(p.probabilities_) - 1.0) / (2.0 * p.effective_size_)
-    return _plug_in(p, np.log(p.probabilities_) - log_q, bias, p.entropy())
+    log_p, cells = np.log(p.probabilities_), 1
+    if model.given_sums:
+        # the model says nothing of the sums, which are those of the rows: probabilities are given the sums
+        sums = np.column_stack([p.support_[:, own].astype(np.float64).sum(axis=1) for own in model.given_sums])
+        _, same = np.unique(sums, axis=0, return_inverse=True)
+        of_sums = np.bincount(same.reshape(-1), p.probabilities_)
+        log_p, cells = log_p - np.log(of_sums)[same.reshape(-1)], len(of_sums)
+    bias = (len(p.probabilities_) - cells) / (2.0 * p.effective_size_)
+    return _plug_in(p, log_p - log_q, bias, -float(p.probabilities_ @ log_p))
 
 
 def frequencies_cross_entropy(p: EmpiricalDistribution, model: Model) -> Estimate:

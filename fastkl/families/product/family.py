@@ -93,6 +93,14 @@ class Product(Family):
         return any(family.labels for family in self._families)
 
     @property
+    def given_sum(self) -> bool:  # type: ignore[override]
+        """Whether the rows of one of them have a sum that is given."""
+        return any(family.given_sum for family in self._families)
+
+    def given_sums(self, d: int) -> list[tuple[int, ...]]:
+        return [tuple(part.columns) for part in self.parts if part.family.given_sum]
+
+    @property
     def equivariant(self) -> bool:  # type: ignore[override]
         """Whether all follow the unit of the rows, or are discrete."""
         return all(family.equivariant or family.discrete for family in self._families)
@@ -144,11 +152,11 @@ class Product(Family):
         return fixed
 
     def learned_from(self, rows: AnyRows) -> Product:
-        """The product with what its groups of labels learn from all rows before a fit: categories."""
+        """The product with what its groups learn from all rows before a fit: categories, the sum of rows that are drawn."""
         learned = []
         for part in self.parts:
             family = part.family
-            if family.labels:
+            if family.labels or family.given_sum:
                 family = family.learned(part.any_rows(rows).total(family.statistics, merge=family.merge_statistics))
             learned.append((part.name, family, part.columns))
         return Product(learned)
