@@ -2,13 +2,14 @@
 Columns that end, go around, or hold labels
 ===========================================
 
-A kernel density puts a bump at every row. Where a column ends at 0, goes around a clock or holds labels, it has to know.
+A kernel density puts a bump at every row. Where a column ends at 0, goes around a clock or holds labels, the bumps have to
+follow.
 """
 
 # %%
-# Waiting times are not negative, and most are short. Without a word about it, bumps at rows near 0 reach below: there the
-# density is too low, and the likelihood helps itself with narrow bumps everywhere. With ``boundary="reflect"`` what would leave
-# comes back, and bumps can be twice as wide; ``"log"`` smooths the logarithms, for which 0 is far away.
+# Waiting times are not negative, and most are short. Without a boundary, bumps near 0 reach below it: the density there is too
+# low, and the likelihood makes up for it by narrow bumps everywhere. With ``boundary="reflect"`` the part beyond the end is
+# reflected, and bumps can be twice as wide; ``"log"`` smooths the logarithms, for which 0 is far away.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,9 +54,9 @@ ax.legend(frameon=False)
 plt.show()
 
 # %%
-# A table of labels, counts and numbers. The kernels of labels learn from the other labels as much as pays, all by one
-# likelihood: the crop matters (bandwidth 0: every crop by its own rows), the plot does not (3 / 4, where all four count alike).
-# A conditional density given labels is a density again. The truth here is normal, with a mean that goes by crop and weeks.
+# A table of labels, counts and numbers. Labels learn from each other as far as the likelihood gains by it: the crop matters
+# (bandwidth 0: every crop by its own rows), the plot does not (3 / 4, where all four count alike). A conditional density given
+# labels is a density again. The truth here is normal, with a mean that goes by crop and weeks.
 
 crop = rng.choice(["barley", "oats", "wheat"], 400, p=[0.5, 0.3, 0.2])
 table = pd.DataFrame({"crop": crop, "dry_weeks": rng.poisson(2.0, 400), "plot": rng.choice(list("abcd"), 400)})

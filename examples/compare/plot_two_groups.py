@@ -6,7 +6,7 @@ Malignant and benign tumours, column by column: the KL divergence with its 95 % 
 """
 
 # %%
-# The order of the arguments matters. KL(malignant ‖ benign) is how many nats per row the malignant ones tell against
+# The order of the arguments matters. KL(malignant ‖ benign) is the evidence, in nats per row, that malignant rows give against
 # the distribution of the benign ones. The estimate is free of units, so columns can be put side by side.
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ malignant, benign = (group.assign(noise=noise.normal(size=len(group))) for group
 found = compare_tables(malignant, benign)
 
 # %%
-# Filled points are differences that the permutation test calls more than chance; the last column is noise that was added on
+# Filled points are differences that are significant in the permutation test; the last column is noise that was added on
 # purpose. A negative estimate is left as it is: clamping it to 0 would hide how uncertain it is. ``*`` marks estimates that
 # warn of a bias.
 

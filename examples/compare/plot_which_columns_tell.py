@@ -2,8 +2,8 @@
 Which columns tell of a class?
 ==============================
 
-Mutual information says how much a column tells of labels, by whatever dependence, in nats, and with an error: a column that
-tells something is told from one that shows some dependence by chance.
+Mutual information measures how much a column tells about labels, in nats, whatever the kind of dependence. Its standard error
+separates columns that carry information from those that seem to by chance.
 """
 
 # %%

@@ -31,9 +31,9 @@ ax.legend(frameon=False)
 plt.show()
 
 # %%
-# The same in 10 columns: a covariance matrix of few rows is too far out in some directions and too flat in others,
-# and has no density at all with 10 rows or fewer. Shrinkage by Ledoit and Wolf, and the library's own weak prior,
-# give one from any number of rows, and a better one as long as rows are few; with many rows both only hold it back.
+# The same in 10 columns: a covariance matrix estimated from few rows is too wide in some directions and too narrow in others,
+# and singular with 10 rows or fewer. Shrinkage by Ledoit and Wolf, and the library's own weak prior, give one from any number
+# of rows, which is better as long as rows are few; with many rows shrinkage is of no use.
 
 from fastkl import families  # noqa: E402
 

@@ -60,8 +60,8 @@ def test_both_directions_say_why_they_are_infinite():
     q = np.column_stack([np.repeat([1.0, 2.0, 3.0, 4.0], [100, 60, 60, 100]), other[::-1]])
     (line,) = compare_tables(p, q, test=False).joint
     assert line.kl == line.kl_reverse == np.inf
-    assert "of P have the value 0, which Q never has" in line.notes[0]
-    assert "of Q have the value 4, which P never has" in line.notes[1]
+    assert "of P have the value 0, which never occurs in Q" in line.notes[0]
+    assert "of Q have the value 4, which never occurs in P" in line.notes[1]
 
 
 def test_the_other_direction_has_p_and_q_the_right_way_round():

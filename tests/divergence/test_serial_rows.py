@@ -24,10 +24,10 @@ def chain(rng, coefficient, n):
 def test_chains_are_said_and_by_name(coefficient):
     rng = np.random.default_rng(0)
     p, q = ({"height": rng.normal(size=1000), "weight": chain(rng, coefficient, 1000)} for _ in range(2))
-    with pytest.warns(UserWarning, match=rf"^Column 'weight': values of [pq] go with {SAID}") as said:
+    with pytest.warns(UserWarning, match=rf"^Column 'weight': values of [pq] are correlated with {SAID}") as said:
         permutation_test(pd.DataFrame(p), pd.DataFrame(q), random_state=0, n_permutations=99)
     assert len(said) == 2
-    with pytest.warns(UserWarning, match=f"^Column 0: values of q go with {SAID}"):
+    with pytest.warns(UserWarning, match=f"^Column 0: values of q are correlated with {SAID}"):
         permutation_test(p["height"], q["weight"], random_state=0, n_permutations=99)
     apart = (x[rng.permutation(1000)] for x in (p["weight"], q["weight"]))
     permutation_test(*apart, random_state=0, n_permutations=99)
