@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import rel_entr, softmax
 
-from fastkl import categorical_kl, discrete_jeffreys, discrete_jensen_shannon
+from fastkl import ProbabilityVectorWarning, categorical_kl, discrete_jeffreys, discrete_jensen_shannon
 from fastkl.divergence.symbols.discrete import discrete_cross_entropy, discrete_entropy, discrete_kl
 
 CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())
@@ -104,6 +104,28 @@ def test_logits(a, b):
         exact = mpmath.fsum(mpmath.exp(lp) * (lp - lq) for lp, lq in zip(log_p, log_q, strict=True))
     assert abs(kl - float(exact)) < 1e-12 * max(1.0, float(exact))
     assert abs(discrete_entropy(a, logits=True) - discrete_entropy(softmax(a))) < 1e-12
+
+
+@pytest.mark.parametrize("p", [np.eye(5)[[0, 3]], 0.9 * np.eye(5) + 0.02, [0.7, 0.2, 0.1], np.eye(4, dtype=np.float16)])
+def test_probabilities_given_as_logits_are_said(p):
+    """Labels of one and zeros beside logits were softened to logits of 1 and 0 without a word."""
+    logits = np.random.default_rng(0).normal(size=np.shape(p))
+    for call, argument in ((discrete_cross_entropy, "pk"), (discrete_kl, "pk")):
+        with pytest.warns(ProbabilityVectorWarning, match=rf"{argument} holds .*np\.log\({argument}\)"):
+            call(p, logits, logits=True)
+    with pytest.warns(ProbabilityVectorWarning, match="qk holds"):
+        discrete_jeffreys(logits, p, logits=True)
+
+
+def test_logits_are_taken_for_logits(recwarn):
+    logits = np.random.default_rng(0).normal(size=(3, 5))
+    discrete_kl(logits, np.log(softmax(logits, axis=-1)), logits=True)
+    discrete_kl([1.0, 0.0], [2.0, 0.0], logits=True)
+    with np.errstate(divide="ignore"):
+        assert discrete_cross_entropy(np.log(np.eye(5)[:3]), logits, logits=True) == pytest.approx(
+            -np.log(softmax(logits, axis=-1))[range(3), range(3)]
+        )
+    assert not recwarn.list
 
 
 def test_logits_of_minus_infinity_are_probability_zero():

@@ -15,13 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastkl._core.warned import warn
 from fastkl.divergence.arguments import FloatArray, plain_numbers
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.matching import by_position, match_labels
+from fastkl.exceptions import ProbabilityVectorWarning
 from fastkl.rows.reading import look, refuse_sparse
 
 # Numbers that are looked at together.
 _BLOCK_NUMBERS = 1 << 15
+# Logits whose sum is so near to 1, and none below 0, are none.
+_NORMALISED = 1e-3
 
 
 class Probabilities:
@@ -224,6 +228,7 @@ def _read_logits(array: FloatArray, name: str, temperature: Any, where: Place) -
     if empty.any():
         place = tuple(int(i[0]) for i in np.nonzero(empty)) if empty.ndim else ()
         raise ValueError(f"{_row(name, where.row(place))} has only logits of -inf, which give no probabilities.")
+    _warn_of_no_logits(array, name)
     # In place, and one exponential: p = exp(z) / sum, log p = z - log(sum) for z = (logit - largest) / temperature.
     array -= largest
     if temperature != 1.0:
@@ -233,6 +238,19 @@ def _read_logits(array: FloatArray, name: str, temperature: Any, where: Place) -
     p /= total
     array -= np.log(total)
     return Probabilities(p, array)
+
+
+def _warn_of_no_logits(array: FloatArray, name: str) -> None:
+    """Say so where probabilities, such as labels of one and zeros, were given as logits beside others that are."""
+    rows = array.reshape(-1, array.shape[-1])
+    if rows.size <= 2 or not (rows[0].min() >= 0.0 and abs(rows[0].sum() - 1.0) <= _NORMALISED):
+        return  # most logits are seen to be none by their first row
+    if rows.min() >= 0.0 and (np.abs(rows.sum(axis=-1) - 1.0) <= _NORMALISED).all():
+        warn(
+            f"{name} holds numbers >= 0 that sum to 1 in every row, taken for logits because of logits=True. If they are "
+            f"probabilities, pass their logarithms, np.log({name}), which are logits too.",
+            ProbabilityVectorWarning,
+        )
 
 
 def _reject(wrong: NDArray[np.bool_], array: FloatArray, name: str, rule: str, where: Place) -> None:
