@@ -114,14 +114,10 @@ class Rows:
         """Columns of a row."""
         return int(self.X.shape[1])
 
-    @property
+    @cached_property
     def total_weight(self) -> float:
         """Sum of the weights: the number of rows without weights."""
-        return float(len(self.X)) if self.weights is None else self._sum_of_weights
-
-    @cached_property
-    def _sum_of_weights(self) -> float:
-        return float(np.sum(np.asarray(self.weights)))
+        return float(len(self.X) if self.weights is None else np.sum(self.weights))
 
     def column(self, column: int) -> str:
         """The column in words."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing
 
 from fastkl import DensityMLE, FamilyRanking, ProductDensity, UnknownFamilyError, families, rank_families
 from fastkl._core.wording import plural
@@ -101,7 +100,12 @@ def _print_fitted(options: argparse.Namespace, data: Table, ranking: FamilyRanki
 
 def _names(data: Table, ranking: FamilyRanking) -> list[str]:
     """Names of the columns that were ranked."""
-    return [data.names[j] if isinstance(j, int) else str(j) for j in ranking]
+    return [_name(data, key) for key in ranking]
+
+
+def _name(data: Table, key: Any) -> str:
+    """Name of the column that a ranking knows by its number or its name."""
+    return data.names[key] if isinstance(key, int) else str(key)
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
@@ -147,7 +151,7 @@ def _report(options: argparse.Namespace, data: Table, ranking: FamilyRanking, wi
     """All that is printed, in what JSON has."""
 
     def name(key: Any) -> str:
-        return data.names[key] if isinstance(key, int) else str(key)
+        return _name(data, key)
 
     return plain(
         {
@@ -269,7 +273,9 @@ def some_columns(X: Any, columns: Sequence[Any]) -> Any:
 
 
 def _some_rows(X: Any, index: NDArray[np.intp]) -> Any:
-    return NamedArray(X.values[index], X.names) if isinstance(X, NamedArray) else _safe_indexing(X, index)
+    if isinstance(X, NamedArray):
+        return NamedArray(X.values[index], X.names)
+    return X.iloc[index] if hasattr(X, "iloc") else X[index]
 
 
 def _print_ranking(ranking: FamilyTable, folds: int) -> None:

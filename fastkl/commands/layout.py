@@ -20,14 +20,14 @@ def note(text: str, mark: str = "") -> str:
     return textwrap.fill(text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))
 
 
-def number(value: float, decimals: int = 4) -> str:
-    """A number in a column: fixed decimals, a power of ten where these would show nothing or too much, ``-`` for nan."""
+def number(value: float) -> str:
+    """A number in a column: four decimals, a power of ten where these would show nothing or too much, ``-`` for nan."""
     if value != value:
         return "-"
     if value in (float("inf"), float("-inf")):
         return "inf" if value > 0.0 else "-inf"
-    large, small = abs(value) >= 1e6, 0.0 < abs(value) < 10.0**-decimals
-    return f"{value:.{decimals}g}" if large or small else f"{value:.{decimals}f}"
+    large, small = abs(value) >= 1e6, 0.0 < abs(value) < 1e-4
+    return f"{value:.4g}" if large or small else f"{value:.4f}"
 
 
 def progress(text: str) -> None:

@@ -182,11 +182,8 @@ class Beta(UnivariateFamily):
         information[:, 0, 1] = information[:, 1, 0] = -weight * trigamma(both) * a * b
         return information
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return log_beta_tails(params["a"], params["b"], x)[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return log_beta_tails(params["a"], params["b"], x)[1]
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        return log_beta_tails(params["a"], params["b"], x)
 
     def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
         return plain_beta_tail(params["a"], params["b"], x, 1.0 - x, upper)

@@ -100,9 +100,6 @@ class Cauchy(LocationScaleFamily):
         nowhere = np.full_like(params["loc"], np.nan)
         return nowhere, nowhere
 
-    def mode(self, params: Params) -> Floats:
-        return params["loc"]
-
     def entropy(self, params: Params) -> float:
         return float(np.sum(np.log(4.0 * np.pi * params["scale"])))
 

@@ -1,4 +1,4 @@
-"""Closed forms for entropy, Kullback-Leibler and Rényi divergence, by pair of families, next to the families themselves.
+"""Closed forms of the Kullback-Leibler and the Rényi divergence by pair of families, next to the families themselves.
 
 The divergence of order a of two members p and q of one exponential family rests on a third: m, with a density in proportion to
 p^a q^(1-a), for which (1 - a) D_a(p, q) = a KL(m, p) + (1 - a) KL(m, q) (T. van Erven and P. Harremoës 2014,
@@ -9,7 +9,7 @@ may be no such member, and the divergence is infinite.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -20,19 +20,14 @@ from fastkl.families.base import Family
 
 KLFormula = Callable[..., float | None]
 F = TypeVar("F", bound=KLFormula)
-
-_KL: dict[tuple[type[Family], type[Family]], KLFormula] = {}
-_RENYI: dict[tuple[type[Family], type[Family]], KLFormula] = {}
+Pair = tuple[type[Family], type[Family]]
+_KL: dict[Pair, KLFormula] = {}
+_RENYI: dict[Pair, KLFormula] = {}
 
 
 def register_kl(p_family: type[Family], q_family: type[Family]) -> Callable[[F], F]:
     """Register ``formula(p_family, p_params, q_family, q_params)`` as the KL divergence from the first to the second."""
-
-    def register(formula: F) -> F:
-        _KL[p_family, q_family] = formula
-        return formula
-
-    return register
+    return partial(_registered, _KL, (p_family, q_family))
 
 
 def kl(p_family: Family, p_params: Params, q_family: Family, q_params: Params) -> float | None:
@@ -52,12 +47,12 @@ def log_ratio_excess(ratio: Floats) -> Floats:
 
 def register_renyi(p_family: type[Family], q_family: type[Family]) -> Callable[[F], F]:
     """Register ``formula(p_family, p_params, q_family, q_params, alpha)`` as the Rényi divergence of order alpha."""
+    return partial(_registered, _RENYI, (p_family, q_family))
 
-    def register(formula: F) -> F:
-        _RENYI[p_family, q_family] = formula
-        return formula
 
-    return register
+def _registered(table: dict[Pair, KLFormula], pair: Pair, formula: F) -> F:
+    table[pair] = formula
+    return formula
 
 
 def renyi(p_family: Family, p_params: Params, q_family: Family, q_params: Params, alpha: float) -> float | None:
@@ -88,7 +83,7 @@ def renyi_of_probabilities(p: Floats, q: Floats, alpha: float) -> float:
 
 
 def _known(
-    registered: dict[tuple[type[Family], type[Family]], KLFormula],
+    registered: dict[Pair, KLFormula],
     p_family: Family,
     p_params: Params,
     q_family: Family,
@@ -111,11 +106,6 @@ def _kinds(own: type[Family]) -> list[type[Family]]:
     return [
         kind for kind in own.__mro__ if issubclass(kind, Family) and getattr(kind, "parameters", None) is own.parameters
     ]
-
-
-def entropy(family: Family, params: Params) -> float | None:
-    """Entropy in nats; None where the family has no closed form."""
-    return family.entropy(params)
 
 
 def registered_pairs() -> list[tuple[str, str]]:

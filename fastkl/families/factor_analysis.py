@@ -191,8 +191,7 @@ class FactorAnalysis(Family):
         """Their covariance given a row, (q, q), the same for all rows."""
         loadings = params["loadings"]
         solved = cho_solve((np.linalg.cholesky(self.covariance_matrix(params)), True), loadings)
-        covariance: Floats = np.eye(loadings.shape[1]) - loadings.T @ solved
-        return covariance
+        return np.eye(loadings.shape[1]) - loadings.T @ solved
 
     # -- parameters --------------------------------------------------------------------------------------------------------
 
@@ -250,8 +249,7 @@ class FactorAnalysis(Family):
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         d, q = params["loadings"].shape
         noise = np.sqrt(params["noise_variance"]) * generator.standard_normal((n_samples, d))
-        drawn: NDArray[Any] = params["mean"] + generator.standard_normal((n_samples, q)) @ params["loadings"].T + noise
-        return drawn
+        return params["mean"] + generator.standard_normal((n_samples, q)) @ params["loadings"].T + noise
 
     def cdf(self, x: Floats, params: Params) -> Floats:
         """That of the normal distribution which this is."""
@@ -274,8 +272,7 @@ class FactorAnalysis(Family):
         return params["mean"], self.covariance_matrix(params)
 
     def mode(self, params: Params) -> Floats:
-        mean: Floats = params["mean"]
-        return mean
+        return params["mean"]
 
     def entropy(self, params: Params) -> float | None:
         return MultivariateNormal().entropy(self.as_normal(params))

@@ -37,11 +37,12 @@ static FK_CLONES void fk_multinomial_column(const double *FK_RESTRICT x, const d
         for (ptrdiff_t i = 0; i < n; i++) out[i] = x[i] > 0.0 ? -INFINITY : out[i];
         return;
     }
+    const fk_rate m = fk_make_rate(p);
     FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
         double count = x[i] > 0.0 ? x[i] : 1.0, inverse = 1.0 / count, rate = total[i] * p;
         /* a row without trials has no positive count; the quotient only has to stay a normal number there */
-        double ratio = rate > 0x1p-900 ? rate * inverse : 1.0;
-        double deviance = count * fk_log_and_phi(ratio, (rate - count) * inverse, 0.0).phi;
+        double ratio = total[i] > 0.0 ? total[i] * m.scaled * inverse : 1.0;
+        double deviance = count * fk_log_and_phi(ratio, (rate - count) * inverse, m.shift).phi;
         double normaliser = 0.5 * fk_log(count) + FK_HALF_LOG_2PI + fk_stirling(inverse);
         out[i] -= x[i] > 0.0 ? deviance + normaliser : rate;
     }

@@ -14,7 +14,7 @@ from fastkl._core.special.gamma_differences import log_gamma_excess
 from fastkl._core.special.gamma_functions import gamma_shapes, log_excess, log_minus_digamma, stirling_error, trigamma
 from fastkl._core.special.gamma_tails import log_gamma_tails, plain_gamma_tail
 from fastkl._core.special.log_tails import log_complement
-from fastkl.families.base import Fit
+from fastkl.families.base import Family, Fit
 from fastkl.families.closed_form import register_kl, register_renyi, renyi_by_mean
 from fastkl.families.exponential import Exponential
 from fastkl.families.spaces import Positive
@@ -210,50 +210,33 @@ def inverse_digamma(value: Floats) -> tuple[Floats, int]:
 
 
 @register_kl(Gamma, Gamma)
-def gamma_kl(_p: Gamma, p: Params, _q: Gamma, q: Params) -> float:
+@register_kl(Gamma, Exponential)
+@register_kl(Exponential, Gamma)
+def gamma_kl(_p: Family, p: Params, _q: Family, q: Params) -> float:
     """(a - b) psi(a) - log Gamma(a) + log Gamma(b) + b log(t / s) + a (s - t) / t for shapes a, b and scales s, t.
 
     Written as b (r - 1 - log r) for the ratio r of the means a s and b t, and what the gamma function adds to it: neither part is
     negative, so that no digits are lost however near or large the shapes are.
     """
-    a, b, s, t = p["shape"], q["shape"], p["scale"], q["scale"]
+    (a, s), (b, t) = _shape_and_scale(p), _shape_and_scale(q)
     change = (a - b) / b * (s / t) + (s - t) / t
     return float(np.sum(b * log_excess(change, a / b * (s / t)) + log_gamma_excess(a, b)))
 
 
-def _as_gamma(scale: Floats) -> Params:
-    return {"shape": np.ones_like(scale), "scale": scale}
-
-
-@register_kl(Gamma, Exponential)
-def gamma_exponential_kl(p_family: Gamma, p: Params, q_family: Exponential, q: Params) -> float:
-    """The exponential distribution is the gamma distribution of shape 1."""
-    return gamma_kl(p_family, p, Gamma(), _as_gamma(q["scale"]))
-
-
-@register_kl(Exponential, Gamma)
-def exponential_gamma_kl(p_family: Exponential, p: Params, q_family: Gamma, q: Params) -> float:
-    """The exponential distribution is the gamma distribution of shape 1."""
-    return gamma_kl(Gamma(), _as_gamma(p["scale"]), q_family, q)
-
-
 @register_renyi(Gamma, Gamma)
-def gamma_renyi(family: Gamma, p: Params, _q: Gamma, q: Params, alpha: float) -> float:
+@register_renyi(Gamma, Exponential)
+@register_renyi(Exponential, Gamma)
+def gamma_renyi(family: Family, p: Params, _q: Family, q: Params, alpha: float) -> float:
     """By the gamma distribution whose shape and rate are alpha times those of p and 1 - alpha times those of q."""
-    shape = alpha * p["shape"] + (1.0 - alpha) * q["shape"]
-    part = alpha + (1.0 - alpha) * (p["scale"] / q["scale"])
+    (a, s), (b, t) = _shape_and_scale(p), _shape_and_scale(q)
+    shape = alpha * a + (1.0 - alpha) * b
+    part = alpha + (1.0 - alpha) * (s / t)
     if np.any(shape <= 0.0) or np.any(part <= 0.0):
         return np.inf
-    return renyi_by_mean(gamma_kl, family, {"shape": shape, "scale": p["scale"] / part}, p, q, alpha)
+    return renyi_by_mean(gamma_kl, family, {"shape": shape, "scale": s / part}, p, q, alpha)
 
 
-@register_renyi(Gamma, Exponential)
-def gamma_exponential_renyi(p_family: Gamma, p: Params, _q: Exponential, q: Params, alpha: float) -> float:
-    """The exponential distribution is the gamma distribution of shape 1."""
-    return gamma_renyi(p_family, p, Gamma(), _as_gamma(q["scale"]), alpha)
-
-
-@register_renyi(Exponential, Gamma)
-def exponential_gamma_renyi(_p: Exponential, p: Params, q_family: Gamma, q: Params, alpha: float) -> float:
-    """The exponential distribution is the gamma distribution of shape 1."""
-    return gamma_renyi(Gamma(), _as_gamma(p["scale"]), q_family, q, alpha)
+def _shape_and_scale(params: Params) -> tuple[Floats, Floats]:
+    """Those of a gamma distribution; an exponential one is that of shape 1."""
+    scale = params["scale"]
+    return params.get("shape", np.ones_like(scale)), scale

@@ -199,8 +199,7 @@ class GeneralizedExtremeValue(ExtremeValueFamily):
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = -np.exp(-self._variable(x, params))
-        return value
+            return -np.exp(-self._variable(x, params))
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
         y = -self._variable(x, params)

@@ -119,14 +119,12 @@ class Geometric(CountFamily):
 
     def _log_failure(self, params: Params) -> Floats:
         with np.errstate(divide="ignore"):
-            value: Floats = np.log1p(-params["probability"])
-        return value
+            return np.log1p(-params["probability"])
 
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             log_rest = np.log(p) if upper else np.log1p(-np.asarray(p))
-            guess: Floats = np.maximum(np.ceil(log_rest / self._log_failure(params)), 1.0)
-        return guess
+            return np.maximum(np.ceil(log_rest / self._log_failure(params)), 1.0)
 
     @staticmethod
     def textbook(mp: Any, x: Any, probability: Any) -> Any:

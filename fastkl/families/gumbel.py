@@ -59,8 +59,7 @@ class Gumbel(LocationScaleFamily):
 
     def log_cdf(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = -np.exp((params["loc"] - x) / params["scale"])
-        return value
+            return -np.exp((params["loc"] - x) / params["scale"])
 
     def log_sf(self, x: Floats, params: Params) -> Floats:
         z = (params["loc"] - x) / params["scale"]
@@ -69,13 +68,11 @@ class Gumbel(LocationScaleFamily):
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
-            value: Floats = params["loc"] - params["scale"] * np.log(-np.log(p))
-        return value
+            return params["loc"] - params["scale"] * np.log(-np.log(p))
 
     def upper_quantile(self, q: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
-            value: Floats = params["loc"] - params["scale"] * np.log(-np.log1p(-np.asarray(q)))
-        return value
+            return params["loc"] - params["scale"] * np.log(-np.log1p(-np.asarray(q)))
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.gumbel(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))
@@ -83,9 +80,6 @@ class Gumbel(LocationScaleFamily):
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         scale = params["scale"]
         return params["loc"] + np.euler_gamma * scale, (np.pi * scale) ** 2 / 6.0
-
-    def mode(self, params: Params) -> Floats:
-        return params["loc"]
 
     def entropy(self, params: Params) -> float:
         return float(np.sum(1.0 + np.euler_gamma + np.log(params["scale"])))

@@ -146,8 +146,7 @@ class InverseGamma(UnivariateFamily):
     def quantile_guess(self, p: Floats, params: Params, upper: bool) -> Floats:
         inverse = gammaincinv if upper else gammainccinv
         with np.errstate(divide="ignore", over="ignore"):
-            guess: Floats = params["scale"] / inverse(params["shape"], p)
-        return guess
+            return params["scale"] / inverse(params["shape"], p)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return params["scale"] / generator.standard_gamma(params["shape"], size=(n_samples, len(params["shape"])))

@@ -89,11 +89,8 @@ class InverseGaussian(UnivariateFamily):
         rows = [[weight * ratio * (1.0 + 3.0 * gap), cross], [cross, 0.5 * weight]]
         return np.moveaxis(np.array(rows), -1, 0)
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return log_inverse_gaussian_tails(x, params["mean"], params["shape"])[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return log_inverse_gaussian_tails(x, params["mean"], params["shape"])[1]
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        return log_inverse_gaussian_tails(x, params["mean"], params["shape"])
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.wald(params["mean"], params["shape"], size=(n_samples, len(params["mean"])))

@@ -29,6 +29,9 @@ class LocationScaleFamily(IterativeFamily):
     def constants(self, params: Params) -> tuple[Any, ...]:
         return params["loc"], 1.0 / params["scale"], -np.log(params["scale"])
 
+    def mode(self, params: Params) -> Floats:
+        return params["loc"]
+
 
 class LogLocationScaleFamily(IterativeFamily):
     """Parameters shape and scale, on x > 0: log x has location log(scale) and scale 1 / shape, the kernel's coordinates."""

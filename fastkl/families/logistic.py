@@ -70,9 +70,6 @@ class Logistic(LocationScaleFamily):
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         return params["loc"], (np.pi * params["scale"]) ** 2 / 3.0
 
-    def mode(self, params: Params) -> Floats:
-        return params["loc"]
-
     def entropy(self, params: Params) -> float:
         return float(np.sum(2.0 + np.log(params["scale"])))
 

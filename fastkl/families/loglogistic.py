@@ -59,13 +59,11 @@ class Loglogistic(LogLocationScaleFamily):
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = params["scale"] * np.exp(logit(p) / params["shape"])
-        return value
+            return params["scale"] * np.exp(logit(p) / params["shape"])
 
     def upper_quantile(self, q: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = params["scale"] * np.exp(-logit(q) / params["shape"])
-        return value
+            return params["scale"] * np.exp(-logit(q) / params["shape"])
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         logs = generator.logistic(0.0, 1.0 / params["shape"], size=(n_samples, len(params["shape"])))

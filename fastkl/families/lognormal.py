@@ -13,7 +13,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl.families.base import Fit
 from fastkl.families.closed_form import register_kl, register_renyi
-from fastkl.families.normal import Normal, normal_renyi
+from fastkl.families.normal import Normal, normal_kl, normal_renyi
 from fastkl.families.spaces import Positive, Real
 from fastkl.families.univariate import ABOVE_ZERO, BELOW_INFINITY, UnivariateFamily, raise_if_constant
 
@@ -102,18 +102,15 @@ class Lognormal(UnivariateFamily):
 
     def _standardised(self, x: Floats, params: Params) -> Floats:
         with np.errstate(divide="ignore"):
-            z: Floats = (np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"]
-        return z
+            return (np.log(np.maximum(x, 0.0)) - params["meanlog"]) / params["sdlog"]
 
     def quantile(self, p: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
-        return value
+            return np.exp(params["meanlog"] + params["sdlog"] * ndtri(p))
 
     def upper_quantile(self, q: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = np.exp(params["meanlog"] - params["sdlog"] * ndtri(q))
-        return value
+            return np.exp(params["meanlog"] - params["sdlog"] * ndtri(q))
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.lognormal(params["meanlog"], params["sdlog"], size=(n_samples, len(params["meanlog"])))
@@ -151,17 +148,17 @@ class Lognormal(UnivariateFamily):
         return meanlog + (1 + mp.log(2 * mp.pi)) / 2 + mp.log(sdlog)
 
 
+def _of_logarithms(params: Params) -> Params:
+    return {"loc": params["meanlog"], "scale": params["sdlog"]}
+
+
 @register_kl(Lognormal, Lognormal)
 def lognormal_kl(_p: Lognormal, p: Params, _q: Lognormal, q: Params) -> float:
     """That of the normal distributions of the logarithms."""
-    ratio = p["sdlog"] / q["sdlog"]
-    shift = (p["meanlog"] - q["meanlog"]) / q["sdlog"]
-    excess = np.maximum((ratio**2 - 1.0) - 2.0 * np.log(ratio), 0.0)
-    return float(np.sum(0.5 * (excess + shift**2)))
+    return normal_kl(Normal(), _of_logarithms(p), Normal(), _of_logarithms(q))
 
 
 @register_renyi(Lognormal, Lognormal)
 def lognormal_renyi(_p: Lognormal, p: Params, _q: Lognormal, q: Params, alpha: float) -> float:
     """That of the normal distributions of the logarithms."""
-    one, other = ({"loc": params["meanlog"], "scale": params["sdlog"]} for params in (p, q))
-    return normal_renyi(Normal(), one, Normal(), other, alpha)
+    return normal_renyi(Normal(), _of_logarithms(p), Normal(), _of_logarithms(q), alpha)

@@ -181,8 +181,7 @@ class Lomax(ByHazard, IterativeFamily):
     def at_hazard(self, w: Floats, params: Params) -> Floats:
         shape = params["shape"]
         with np.errstate(over="ignore"):
-            value: Floats = params["scale"] * np.where(np.isinf(shape), w, np.expm1(w / shape))
-        return value
+            return params["scale"] * np.where(np.isinf(shape), w, np.expm1(w / shape))
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         # a scale s and a shape a that are infinite together have the exponential distribution of scale s / a, kept in their place

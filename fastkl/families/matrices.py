@@ -38,14 +38,12 @@ def inverses(information: Floats) -> Floats:
 
 def cholesky_solve(lower: NDArray[Any], right: NDArray[Any]) -> Floats:
     """A^-1 times vectors or matrices, given the Cholesky factor of A; scipy's checks take longer than small matrices do."""
-    solved: Floats = lapack.dpotrs(lower, right, lower=True)[0]
-    return solved
+    return lapack.dpotrs(lower, right, lower=True)[0]
 
 
 def triangular_solve(lower: NDArray[Any], right: NDArray[Any]) -> Floats:
     """The same of the factor itself."""
-    solved: Floats = lapack.dtrtrs(lower, right, lower=True)[0]
-    return solved
+    return lapack.dtrtrs(lower, right, lower=True)[0]
 
 
 def log_determinant(lower: Floats) -> float:

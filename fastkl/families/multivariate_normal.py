@@ -218,8 +218,7 @@ class MultivariateNormal(NormalVector):
         shift = statistics["mean"] - point
         with np.errstate(over="ignore"):  # as the log-densities of such rows do
             product = shift[:, None] * shift if self.covariance_type == "full" else shift**2
-            scatter: Floats = statistics["scatter"] + statistics["weight"] * product
-        return scatter
+            return statistics["scatter"] + statistics["weight"] * product
 
     def _check_positive(self, covariance: Any, statistics: Statistics) -> None:
         """DegenerateDataError if the covariance is singular, judged on its correlation matrix, so that scales do not matter."""

@@ -86,8 +86,7 @@ class Normal(UnivariateFamily):
 
     def column_log_likelihood(self, statistics: Statistics, params: Params) -> Floats:
         _, squares = self._squares(statistics, params)
-        total: Floats = -0.5 * squares - statistics["weight"] * (np.log(params["scale"]) + HALF_LOG_2PI)
-        return total
+        return -0.5 * squares - statistics["weight"] * (np.log(params["scale"]) + HALF_LOG_2PI)
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         scale = params["scale"]
@@ -106,12 +105,10 @@ class Normal(UnivariateFamily):
         return log_ndtr((params["loc"] - x) / params["scale"])
 
     def quantile(self, p: Floats, params: Params) -> Floats:
-        value: Floats = params["loc"] + params["scale"] * ndtri(p)
-        return value
+        return params["loc"] + params["scale"] * ndtri(p)
 
     def upper_quantile(self, q: Floats, params: Params) -> Floats:
-        value: Floats = params["loc"] - params["scale"] * ndtri(q)
-        return value
+        return params["loc"] - params["scale"] * ndtri(q)
 
     def sample(self, params: Params, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
         return generator.normal(params["loc"], params["scale"], size=(n_samples, len(params["loc"])))

@@ -106,8 +106,7 @@ class Pareto(ByHazard, UnivariateFamily):
 
     def at_hazard(self, w: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = params["scale"] * np.exp(w / params["shape"])
-        return value
+            return params["scale"] * np.exp(w / params["shape"])
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         shape, scale = params["shape"], params["scale"]

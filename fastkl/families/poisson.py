@@ -113,11 +113,8 @@ class Poisson(CountFamily):
     def entropy(self, params: Params) -> float:
         return float(sum(poisson_entropy(float(rate)) for rate in params["rate"]))
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return log_poisson_tails(x, params["rate"])[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return log_poisson_tails(x, params["rate"])[1]
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        return log_poisson_tails(x, params["rate"])
 
     def plain_tail(self, x: Floats, params: Params, upper: bool) -> Floats:
         k = np.floor(x)

@@ -78,12 +78,10 @@ class Rayleigh(ByHazard, UnivariateFamily):
 
     def hazard(self, x: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = 0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2
-        return value
+            return 0.5 * (np.maximum(x, 0.0) / params["scale"]) ** 2
 
     def at_hazard(self, w: Floats, params: Params) -> Floats:
-        value: Floats = params["scale"] * np.sqrt(2.0 * w)
-        return value
+        return params["scale"] * np.sqrt(2.0 * w)
 
     def moments(self, params: Params) -> tuple[Floats, Floats]:
         scale = params["scale"]

@@ -182,8 +182,7 @@ class UnivariateFamily(Family):
 
     def information(self, statistics: Statistics, params: Params) -> Floats:
         """Observed information per column, (d, p, p), in the order of ``parameter_names``, by the parameters in their units."""
-        information: Floats = statistics["information"]
-        return information
+        return statistics["information"]
 
     def units(self, params: Params) -> Params:
         """What a step of each parameter is measured in: near what it takes to be seen, whatever the unit of the rows.

@@ -140,11 +140,8 @@ class VonMises(UnivariateFamily):
         by_kappa = -weight * bessel_deficit(kappa)[1] * kappa * kappa
         return np.moveaxis(np.array([[by_loc, cross], [cross, by_kappa]]), -1, 0)
 
-    def log_cdf(self, x: Floats, params: Params) -> Floats:
-        return log_von_mises_tails(x, params["loc"], params["concentration"])[0]
-
-    def log_sf(self, x: Floats, params: Params) -> Floats:
-        return log_von_mises_tails(x, params["loc"], params["concentration"])[1]
+    def log_tails(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
+        return log_von_mises_tails(x, params["loc"], params["concentration"])
 
     def _solved_quantile(self, p: Floats, params: Params, upper: bool) -> Floats:
         angle = continuous_quantile(

@@ -222,10 +222,7 @@ class VonMisesFisher(Family):
         return ratio * direction, across * (np.eye(d) - along) + ratio_slope(d, k) * along
 
     def mode(self, params: Params) -> Floats:
-        found: Floats = (
-            params["direction"] if params["concentration"] > 0.0 else np.full_like(params["direction"], np.nan)
-        )
-        return found
+        return params["direction"] if params["concentration"] > 0.0 else np.full_like(params["direction"], np.nan)
 
     def entropy(self, params: Params) -> float:
         d, k = len(params["direction"]), float(params["concentration"])

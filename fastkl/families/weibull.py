@@ -68,8 +68,7 @@ class Weibull(ByHazard, LogLocationScaleFamily):
 
     def at_hazard(self, w: Floats, params: Params) -> Floats:
         with np.errstate(over="ignore"):
-            value: Floats = params["scale"] * w ** (1.0 / params["shape"])
-        return value
+            return params["scale"] * w ** (1.0 / params["shape"])
 
     def _hazard(self, x: Floats, params: Params) -> tuple[Floats, Floats]:
         """The cumulative hazard (x / scale)^shape and its logarithm."""

@@ -141,10 +141,7 @@ class ZeroInflatedPoisson(CountFamily):
         share, rate = params["zero_probability"], params["rate"]
         zeros, positive = statistics["zeros"], statistics["positive"]
         about_rate = statistics["deviance"] + positive * deviance(statistics["mean"], rate)
-        total: Floats = (
-            zeros * log_zero(share, rate) + positive * np.log1p(-share) - about_rate - statistics["normaliser"]
-        )
-        return total
+        return zeros * log_zero(share, rate) + positive * np.log1p(-share) - about_rate - statistics["normaliser"]
 
     def statistics_gradient(self, statistics: Statistics, params: Params) -> Params:
         share, rate = params["zero_probability"], params["rate"]

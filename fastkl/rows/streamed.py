@@ -159,12 +159,10 @@ class StreamedRows:
 
     def in_memory(self) -> Rows:
         """All rows of positive weight, for what learns from rows as they are: one pass."""
-        # a block's memory may be used again for the next one
+        # a block's memory may be used again for the next one; a block has rows of positive weight alone
         blocks = [block if self.source.lasting else kept(block) for block in self.blocks()]
         values, weights = joined_rows([(block.X, block.weights) for block in blocks])
-        return Rows(
-            np.ascontiguousarray(values), weights, n_threads=self.n_threads, names=self.names
-        ).of_positive_weight()
+        return Rows(np.ascontiguousarray(values), weights, n_threads=self.n_threads, names=self.names)
 
     def sample(self, size: int) -> Rows:
         """Rows in memory, one of each stretch; a repeated call is no further pass."""

@@ -71,6 +71,11 @@ def test_beyond_the_squares():
     assert kl("normal", (0.0, 1.0), (0.0, 1.0 + 1e-9)) == pytest.approx(1e-18, rel=1e-6)
 
 
+def test_lognormal_is_as_good_as_normal():
+    p, q = (distribution("lognormal", meanlog=0.0, sdlog=sdlog) for sdlog in (1.0, 1.0 + 1e-9))
+    assert kl_divergence(p, q) == pytest.approx(1e-18, rel=1e-6)
+
+
 @pytest.mark.parametrize("family", ["gamma", "normal", "cauchy"])
 def test_nothing_is_between_equal_distributions(family):
     one = distribution(family, **{"gamma": {"shape": 2.3, "scale": 0.7}}.get(family, {"loc": 2.3, "scale": 0.7}))

@@ -302,6 +302,13 @@ def test_multinomial_log_density():
     assert zero.score_samples([[3, 0], [3, 1]]).tolist() == [0.0, -np.inf]
 
 
+@pytest.mark.parametrize("p", [1e-150, 1e-160, 1e-272, 1e-300, 5e-324])
+def test_multinomial_with_hardly_possible_counts(p):
+    distribution = DensityMLE.from_parameters("multinomial", probabilities=[p, 1.0])
+    found = distribution.score_samples([[1, 0], [2, 3], [0, 5], [0, 0]])
+    np.testing.assert_allclose(found, [np.log(p), 2.0 * np.log(p) + np.log(10.0), 0.0, 0.0], rtol=1e-15, atol=1e-15)
+
+
 def test_multinomial_with_totals_that_differ():
     rng = np.random.default_rng(0)
     X = np.array([rng.multinomial(n, [0.1, 0.2, 0.7]) for n in rng.integers(0, 30, 9000)])

@@ -21,7 +21,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.special.exact import exact_product, exact_sum
 from fastkl._core.special.gamma_functions import log_excess, log_minus_digamma, stirling_error
 from fastkl._core.special.log_tails import log_complement
-from fastkl._core.special.tail_integrals import DEPTH, depth_length, tail_integral
+from fastkl._core.special.tail_integrals import DEPTH, UNIT_NODES, UNIT_WEIGHTS, depth_length, tail_integral
 
 QUADRATURE_FROM = 10.0
 MOST_STEPS = 1000
@@ -29,8 +29,6 @@ MOST_STEPS = 1000
 PLAIN_SHAPE = 500.0
 SMALLEST_PLAIN = 1e-290
 SMALLEST_TAIL = 1e-100
-_UNIT_NODES, _UNIT_WEIGHTS = (0.5 * array for array in np.polynomial.legendre.leggauss(12))
-_UNIT_NODES = _UNIT_NODES + 0.5
 
 
 def log_beta_tails(
@@ -181,7 +179,7 @@ def _by_series(a: Floats, b: Floats, x: Floats, y: Floats, gap: Floats) -> Float
         if np.all(np.abs(term) <= 1e-18 * n):
             break
     mean = np.log(x * np.maximum(b, 1.0))
-    for node, weight in zip(_UNIT_NODES, _UNIT_WEIGHTS, strict=True):
+    for node, weight in zip(UNIT_NODES, UNIT_WEIGHTS, strict=True):
         inner = a * node
         rise = np.log1p(np.where(b >= 1.0, (1.0 + inner) / b, inner + b)) - log_minus_digamma(1.0 + b + inner)
         mean += weight * (rise - digamma(1.0 + inner))

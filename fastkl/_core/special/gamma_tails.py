@@ -17,7 +17,7 @@ from scipy.special import digamma, gammainc, gammaincc, gammaln
 from fastkl._core.array_types import Floats
 from fastkl._core.special.gamma_functions import HALF_LOG_2PI, log_excess, stirling_error
 from fastkl._core.special.log_tails import log_complement
-from fastkl._core.special.tail_integrals import DEPTH, depth_length, tail_integral
+from fastkl._core.special.tail_integrals import DEPTH, UNIT_NODES, UNIT_WEIGHTS, depth_length, tail_integral
 
 QUADRATURE_FROM = 10.0
 SERIES_TO = 1.5  # for small shapes the series of Q serves up to here
@@ -26,8 +26,6 @@ MOST_STEPS = 1000
 PLAIN_SHAPE = 150.0
 SMALLEST_PLAIN = 1e-290
 SMALLEST_TAIL = 1e-15
-_UNIT_NODES, _UNIT_WEIGHTS = (0.5 * array for array in np.polynomial.legendre.leggauss(12))
-_UNIT_NODES = _UNIT_NODES + 0.5
 
 
 def log_gamma_tails(a: ArrayLike, x: ArrayLike, gap: ArrayLike | None = None) -> tuple[Floats, Floats]:
@@ -127,7 +125,7 @@ def _by_series_of_logarithm(a: Floats, x: Floats, gap: Floats) -> tuple[Floats, 
         if np.all(np.abs(term) <= 1e-18 * x):
             break
     mean = np.log(x)
-    for node, weight in zip(_UNIT_NODES, _UNIT_WEIGHTS, strict=True):
+    for node, weight in zip(UNIT_NODES, UNIT_WEIGHTS, strict=True):
         mean -= weight * digamma(1.0 + a * node)
     lower = a * mean + np.log1p(a * total)
     return lower, log_complement(lower)

@@ -9,11 +9,11 @@ import numpy as np
 from scipy.special import erf, erfcx, log_ndtr, ndtr
 
 from fastkl._core.array_types import Floats
+from fastkl._core.special.gamma_functions import HALF_LOG_2PI
 from fastkl._core.special.log_tails import log_complement
 from fastkl._core.special.tail_integrals import NODES, WEIGHTS, depth_length, tail_integral
 
 _ROOT_HALF = np.sqrt(0.5)
-_HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 _LOG_2 = np.log(2.0)
 _SURE = 9.0  # from so many standard deviations on Phi is 1
 _PANEL = 1.5
@@ -70,7 +70,7 @@ def _log_below(size: Floats, shape: Floats) -> Floats:
 
     depth = growth * finite
     length = depth_length(exponent, 39.0 / (growth * np.maximum(depth, 1.0) + growth))
-    log_density = np.log(start) - _HALF_LOG_2PI - 0.5 * depth * depth
+    log_density = np.log(start) - HALF_LOG_2PI - 0.5 * depth * depth
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         return np.where(np.isinf(size), -np.inf, log_density + np.log(tail_integral(integrand, length)))
 
@@ -88,7 +88,7 @@ def _log_above(z: Floats, shape: Floats) -> Floats:
 
     length = depth_length(exponent, 39.0 / (np.maximum(finite, 1.0) + 1.0))
     with np.errstate(over="ignore", divide="ignore"):
-        log_density = _LOG_2 + np.log(start) - _HALF_LOG_2PI - 0.5 * finite * finite
+        log_density = _LOG_2 + np.log(start) - HALF_LOG_2PI - 0.5 * finite * finite
         return np.where(np.isinf(z), -np.inf, log_density + np.log(tail_integral(integrand, length)))
 
 
@@ -103,7 +103,7 @@ def _between(z: Floats, shape: Floats) -> Floats:
     while np.any(begin < last):
         end = np.minimum(begin + panel, last)
         s = begin + NODES.reshape(-1, *(1 for _ in z.shape)) * (end - begin)
-        values = np.exp(-0.5 * s * s - _HALF_LOG_2PI) * 2.0 * ndtr(shape * s)
+        values = np.exp(-0.5 * s * s - HALF_LOG_2PI) * 2.0 * ndtr(shape * s)
         total = total + np.tensordot(WEIGHTS, values, axes=1) * (end - begin)
         begin = np.maximum(end, begin)
     return np.minimum(total + np.where(z > sure, erf(_ROOT_HALF * z) - erf(_ROOT_HALF * last), 0.0), 1.0)
@@ -117,6 +117,6 @@ def mean_log_share(shape: Floats) -> Floats:
     for begin in np.arange(-_SURE, _SURE, _PANEL):
         y = (begin + _PANEL * NODES)[:, np.newaxis] / unit
         log_share = log_ndtr(np.where(np.isinf(size), 1.0, size) * y)
-        values = np.exp(-0.5 * y * y - _HALF_LOG_2PI) * 2.0 * np.exp(log_share) * -log_share / unit
+        values = np.exp(-0.5 * y * y - HALF_LOG_2PI) * 2.0 * np.exp(log_share) * -log_share / unit
         total = total + _PANEL * (WEIGHTS @ values)
     return np.where(np.isinf(size), 0.0, total)

@@ -51,9 +51,8 @@ def closed_form_entropy(p: Model) -> float | None:
     """Entropy from the family's closed form or what the model knows of its own, or None."""
     law = p.law
     if law is not None:
-        from fastkl.families import closed_form
-
-        known = closed_form.entropy(*law)
+        family, params = law
+        known = family.entropy(params)
         if known is not None or p.family is not None:
             return known
     return known_entropy(p.thing)

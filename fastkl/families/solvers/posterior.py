@@ -30,6 +30,7 @@ from fastkl.families.solvers.kinks import at_kinks
 
 CERTIFICATE = 1e-8  # gradient in nats per unit of weight and coordinate
 SETTLED = 1e-14  # the same where rounding is all that is left of it
+NEWTON_STEPS = 8
 NEWTON_SIZE = 200  # beyond, second derivatives by differences cost more than they bring
 CERTIFICATE_OF_MANY, KRYLOV_STEPS = 1e-11, 10  # what steps of many coordinates go on to, and at most how many
 STEEPEST = 10  # coordinates along which a search that found no maximum looks whether there is one
@@ -329,7 +330,7 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
     size = np.abs(slope).max(initial=0.0)
     if not _takes_newton(len(u), columns):
         return _newton_krylov(objective, u, size), 0
-    for step in range(0 if is_stopped() else 8):
+    for step in range(0 if is_stopped() else NEWTON_STEPS):
         if size <= SETTLED:
             return u, step
         try:
@@ -346,7 +347,7 @@ def _newton(objective: Objective, u: Floats, columns: int | None) -> tuple[Float
         if not new < size:
             return u, step
         u, slope, size = moved, ahead, new
-    return u, 0
+    return u, 0 if is_stopped() else NEWTON_STEPS
 
 
 def _newton_krylov(objective: Objective, u: Floats, size: float) -> Floats:

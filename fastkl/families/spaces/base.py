@@ -15,11 +15,8 @@
 A covariance with role ``"scale"`` moves to c^2 value.
 
 **Stacked parameters.** A mixture holds one value per component, with the component as the leading axis. Numbers and rows of
-probabilities take leading axes as they are: their entries are then ``"scale[1,0]"``, their coordinates, edges and intervals go
-entry by entry, and the last axis remains that of the columns. For matrices and directions, whose entries hang together, a space
-that wraps another does it, and nothing else changes: its ``block`` returns one whose ``to``, ``back``, ``pull``, ``jacobian`` and
-``fill`` call the inner block of each component and join what those return; its ``check``, ``inside`` and ``interval`` go over the
-leading axis. The family says so by ``spaces()``. ``tests/families/spaces/test_spaces.py`` has it in some thirty lines.
+probabilities take leading axes as they are: their entries are then ``"scale[1,0]"``, and the last axis remains that of the
+columns. For matrices and directions, whose entries hang together, ``stacked.Stacked`` wraps the space of one component.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Log:
             return value * np.exp(-half / value), value * np.exp(half / value)
 
 
-class FromMinusOne:
+class FromMinusOne(Identity):
     """The logarithm of 1 + x: for steps of numbers above -1, whose intervals are those of the number itself."""
 
     def to(self, value: Any) -> Floats:
@@ -77,9 +77,6 @@ class FromMinusOne:
 
     def slope(self, value: Any) -> Floats:
         return np.asarray(1.0 + np.asarray(value, dtype=np.float64))
-
-    def interval(self, value: Any, half: Any) -> tuple[Any, Any]:
-        return value - half, value + half
 
 
 class Logit:

@@ -6,9 +6,8 @@ Coordinates are those of the components' own spaces, side by side.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from scipy.linalg import block_diag
 
 from fastkl._core.array_types import Floats
 from fastkl.families.spaces.base import Block, Space, as_numbers
-from fastkl.families.spaces.blocks import Matrix
+from fastkl.families.spaces.blocks import Matrix, lower_triangle
 from fastkl.families.spaces.joint import PositiveDefinite, Simplex
 from fastkl.families.spaces.numbers import Numbers
 from fastkl.families.spaces.within import Within
@@ -163,14 +162,13 @@ class Stacked(Space):
 class StackedBlock:
     """The coordinates of all components, side by side."""
 
-    def __init__(self, name: str, value: Any, blocks: list[Block]):
+    def __init__(self, name: str, value: Any, blocks: Sequence[Block]):
         self.name, self.value, self.blocks = name, value, blocks
         self.size = sum(block.size for block in blocks)
         self._ends = np.cumsum([block.size for block in blocks])[:-1]
-        self._names = [stacked_entry(name, k, entry) for k, block in enumerate(blocks) for entry in block.entries()]
 
     def entries(self) -> list[str]:
-        return self._names
+        return [stacked_entry(self.name, k, entry) for k, block in enumerate(self.blocks) for entry in block.entries()]
 
     def to(self, value: Any) -> Floats:
         return np.concatenate([block.to(own) for block, own in zip(self.blocks, value, strict=True)])
@@ -192,23 +190,14 @@ class StackedBlock:
         return np.stack([block.fill(part) for block, part in zip(self.blocks, np.split(entries, ends), strict=True)])
 
 
-class Matrices:
+class Matrices(StackedBlock):
     """Those of the covariance matrices of all components at once, each in the coordinates of ``blocks.Matrix``."""
 
     def __init__(self, name: str, value: Floats):
-        self.name, self.value, self.shape = name, value, np.shape(value)
-        first = Matrix(name, value[0])
-        self.rows, self.columns, self.diagonal = first.rows, first.columns, first.diagonal
+        super().__init__(name, value, [Matrix(name, own) for own in value])
+        self.shape = np.shape(value)
+        self.rows, self.columns, self.diagonal = lower_triangle(self.shape[-1])
         self.roots = np.sqrt(np.diagonal(value, axis1=1, axis2=2))
-        self.size = len(value) * first.size
-
-    @cached_property
-    def blocks(self) -> list[Matrix]:
-        """Those of the components, which entries and their slopes are made of."""
-        return [Matrix(self.name, own) for own in self.value]
-
-    def entries(self) -> list[str]:
-        return [stacked_entry(self.name, k, entry) for k, block in enumerate(self.blocks) for entry in block.entries()]
 
     def to(self, value: Any) -> Floats:
         u = (np.linalg.cholesky(value) / self.roots[:, :, None])[:, self.rows, self.columns]
@@ -228,14 +217,6 @@ class Matrices:
         slopes = (2.0 * np.asarray(gradient) @ factors)[..., self.rows, self.columns]
         weights = np.where(self.diagonal, factors[:, self.rows, self.columns], self.roots[:, self.rows])
         return np.asarray((slopes * weights).reshape(*slopes.shape[:-2], self.size))
-
-    def jacobian(self, value: Any) -> Floats:
-        parts = [block.jacobian(own) for block, own in zip(self.blocks, value, strict=True)]
-        return np.asarray(block_diag(*parts))
-
-    def fill(self, entries: Floats) -> Any:
-        parts = zip(self.blocks, np.split(entries, len(self.blocks)), strict=True)
-        return np.stack([block.fill(part) for block, part in parts])
 
 
 def stacked_entry(name: str, component: int, entry: str) -> str:

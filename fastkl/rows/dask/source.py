@@ -141,7 +141,7 @@ class DaskSource(Source):
         unfinished.mkdir()
         try:
             task = partial(tasks.write_partition, str(unfinished))
-            self._pass(task, self._work(function, first_of), self._no_weights())
+            self._pass(task, self._work(function, first_of), [None] * len(self._opened.keys))
             for found in unfinished.iterdir():
                 if found.suffix != ".parquet":
                     found.unlink()  # of a worker that was lost while it wrote
@@ -239,9 +239,6 @@ class DaskSource(Source):
     def _rows_of_partitions(self) -> tuple[float, ...]:
         """Rows of every partition, NaN where they are not known."""
         return self._opened.lengths if self._lengths is None else tuple(rows for rows, _ in self._lengths)
-
-    def _no_weights(self) -> list[Any]:
-        return [None] * len(self._opened.keys)
 
     def _graph(self, name: str, layer: dict[Any, Any]) -> Any:
         from dask.highlevelgraph import HighLevelGraph
