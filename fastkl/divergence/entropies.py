@@ -41,7 +41,6 @@ from fastkl.divergence.operands import (
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.symbols.empirical import frequencies_cross_entropy
 from fastkl.exceptions import DegenerateDataError
-from fastkl.rows.weights import read_weights
 
 
 @knows_other_keywords
@@ -300,8 +299,7 @@ def _together(own: Estimate, between: Estimate, method: str) -> Estimate:
 def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options) -> Estimate:
     """A sample under a density, which may have columns of labels."""
     if q.model.discrete_columns is not None and p.rows.dtype.kind in "USO":
-        weights = read_weights(p.weights, len(p.rows), f"sample_weight of {p.name}")
-        return cross_entropy_of_scores(q.model.log_density(p.rows), weights, options.standard_error)
+        return cross_entropy_of_scores(q.model.log_density(p.rows), p.masses(len(p.rows)), options.standard_error)
     return sample_model_cross_entropy(p.sample, q.model, options.standard_error)
 
 

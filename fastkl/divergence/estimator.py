@@ -132,7 +132,7 @@ class KLDivergence(BaseEstimator):
         Q, X = self._read(Q, "Q")
         if X is Q or not X.flags.owndata:
             X = X.copy()  # the caller's array may change; what is kept is what is searched, here and once loaded
-        sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
+        sample = weighted_sample(X, read_weights(sample_weight, len(X), beside=Q), self.n_jobs)
         resolve_neighbors(self.n_neighbors, None, sample.n_rows, default=default_neighbors(method))
         placed = self._placed(sample, text_names(Q))
         validate_data(self, Q, skip_check_array=True)
@@ -277,7 +277,7 @@ class KLDivergence(BaseEstimator):
         check_is_fitted(self)
         P, X = self._read(P, "P")
         validate_data(self, P, reset=False, skip_check_array=True)
-        sample = weighted_sample(X, read_weights(sample_weight, len(X)), self.n_jobs)
+        sample = weighted_sample(X, read_weights(sample_weight, len(X), beside=P), self.n_jobs)
         sample = self._in_coordinates(sample, self._middle, self._spread)
         return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
 

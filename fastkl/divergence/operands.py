@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from numpy.typing import ArrayLike, NDArray
 
-from fastkl.divergence.arguments import Sample, as_sample, same_columns
+from fastkl.divergence.arguments import FloatArray, Sample, as_sample, same_columns
 from fastkl.divergence.column_words import errors_by_names, estimate_by_names, text_names
 from fastkl.divergence.estimate import Estimate, doubted
 from fastkl.divergence.matching import match_columns, warn_of_probabilities
@@ -31,7 +31,9 @@ from fastkl.divergence.models.scipy_families import refuse_unsettled
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import EmpiricalDistribution, as_rows
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import refuse_sparse
+from fastkl.rows.weights import read_weights
 
 T = TypeVar("T")
 
@@ -68,6 +70,11 @@ class SampleOperand(Operand):
     def rows(self) -> NDArray[Any]:
         """The rows as they are, labels included; checked."""
         return as_rows(self.data)
+
+    def masses(self, n_rows: int) -> FloatArray | None:
+        """Weights of the rows, of which there are so many, those of weight 0 included; checked."""
+        refuse_other_rows(self.data, self.weights, (self.name, f"sample_weight of {self.name}"))
+        return read_weights(self.weights, n_rows, f"sample_weight of {self.name}")
 
     @cached_property
     def frequencies(self) -> EmpiricalDistribution:

@@ -22,6 +22,7 @@ from fastkl.divergence.nearest.neighbors import Neighbors, Slab
 from fastkl.exceptions import SourceError
 from fastkl.rows import open_source
 from fastkl.rows.columns import refuse_duplicates
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import INEXACT, look, refuse_sparse
 from fastkl.rows.sources.queries import is_query
 from fastkl.rows.tables import is_table
@@ -54,6 +55,7 @@ def checked_source(data: Any, name: str, columns: Sequence[Any] | None = None, w
     An error for what can be read only once, or is no sample at all.
     """
     refuse_sparse(data, name)
+    refuse_other_rows(data, weights, (name, f"sample_weight of {name}"))
     if is_model(data):
         raise TypeError(f"{name} is a model; blocks of rows are expected. Use fastkl.kl_divergence for models.")
     if columns is not None or isinstance(weights, (str, os.PathLike)) or _is_opened_by_rows(data):

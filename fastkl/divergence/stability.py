@@ -17,6 +17,7 @@ from fastkl.divergence.symbols.empirical import as_rows, columns_without_text
 from fastkl.divergence.symbols.probability_rows import Probabilities
 from fastkl.exceptions import ColumnTypeError, SupportError
 from fastkl.rows.columns import named
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
 from fastkl.rows.tables import column_names
 from fastkl.rows.weights import read_weights
@@ -93,6 +94,8 @@ def population_stability_index(
         raise ValueError(f"unseen={unseen!r} is unknown; choose one of {', '.join(_UNSEEN)}.")
     edges: FloatArray | None = None
     if not counts:
+        refuse_other_rows(reference, sample_weight_reference, ("reference", "sample_weight_reference"))
+        refuse_other_rows(current, sample_weight_current, ("current", "sample_weight_current"))
         if sample_weight_reference is None and sample_weight_current is None:
             call = "discrete_jeffreys, or give their counts with counts=True"
             warn_of_probabilities([reference, current], call)

@@ -15,7 +15,7 @@ from fastkl import entropy
 from fastkl.divergence.arguments import as_sample
 from fastkl.divergence.entropy_estimators.entropy_methods import ENTROPY_METHODS, entropy_by_method
 from fastkl.divergence.entropy_estimators.marginal_split import marginal_split_entropy
-from fastkl.divergence.entropy_estimators.spacings import spacings_entropy
+from fastkl.divergence.entropy_estimators.spacings import spacing_terms, spacings_entropy, spacings_window
 from fastkl.divergence.entropy_estimators.weighted_knn import entropy_weights, weighted_knn_entropy
 from fastkl.exceptions import DegenerateDataError
 
@@ -114,7 +114,7 @@ def test_diagnostics_of_the_weighted_estimate():
 
 
 def on_all_scales(x):
-    """The entropy of a column on each scale, and what it moves by with gaps twice as long, by `spacings_entropy` of the image."""
+    """The entropy of a column on each scale, and what it moves by with gaps twice as long, by `spacing_terms` of the image."""
     ordered = np.sort(x)
     low, high = 2.0 * ordered[0] - ordered[1], 2.0 * ordered[-1] - ordered[-2]
     quarter, median, three_quarters = np.percentile(x, [25, 50, 75])
@@ -126,9 +126,11 @@ def on_all_scales(x):
         (np.log((x - low) / (high - x)), np.log((x - low) * (high - x) / (high - low))),
         (np.arcsinh(z), np.log(0.5 * (three_quarters - quarter) * np.hypot(1.0, z))),
     ]
-    window = spacings_entropy(x).diagnostics["window"]
-    found = [spacings_entropy(y) + log_slope.mean() for y, log_slope in images]
-    twice = [spacings_entropy(y, window=2 * window) + log_slope.mean() for y, log_slope in images]
+    window, shares = spacings_window(len(x)), np.full(len(x), 1.0 / len(x))
+    found, twice = (
+        [(spacing_terms(y, shares, reach, "x") + log_slope).mean() for y, log_slope in images]
+        for reach in (window, 2 * window)
+    )
     return np.array(found), np.abs(np.subtract(twice, found))
 
 
@@ -319,8 +321,6 @@ def test_by_name_refuses():
     sample = as_sample(np.arange(9.0), "p", None, None)
     with pytest.raises(ValueError, match="leave n_neighbors out"):
         entropy_by_method(sample, "spacings", 3)
-    with pytest.raises(ValueError, match="choose one of"):
-        entropy_by_method(sample, "histogram", None)
 
 
 @pytest.mark.parametrize("estimate", [weighted_knn_entropy, marginal_split_entropy])

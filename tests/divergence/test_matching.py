@@ -348,3 +348,13 @@ def test_rows_of_other_lengths_and_single_numbers_are_named():
         DensityMLE("normal").fit([[1.0, 2.0], (2.0, 3.0), [3.0]])
     with pytest.raises(ValueError, match="p is neither a sample nor a model"):
         kl_divergence(np.array(3.0), np.array(2.0))
+
+
+def test_the_stability_index_calls_its_arguments_by_their_names():
+    table = pd.DataFrame({"l": ["a", "b"], "k": ["c", "d"]})
+    with pytest.raises(SourceError, match="reference lacks 'z' and current lacks 'k'"):
+        population_stability_index(table, table.rename(columns={"k": "z"}))
+    with pytest.raises(ValueError, match="reference has 2 columns and current has 1"):
+        population_stability_index(table.to_numpy(), table[["l"]].to_numpy())
+    with pytest.raises(ValueError, match="reference has 2 symbols and current 3"):
+        population_stability_index([1, 2], [1, 2, 3], counts=True)

@@ -1,11 +1,29 @@
 """Weights as masses of the rows, in every estimator."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal, norm, poisson
 
-from fastkl import cross_entropy, entropy, jeffreys, jensen_shannon, kl_divergence, mutual_information
-from fastkl.divergence import kl_divergence_sweep
+from fastkl import (
+    DensityMLE,
+    ProductDensity,
+    cross_entropy,
+    entropy,
+    jeffreys,
+    jensen_shannon,
+    kl_divergence,
+    mutual_information,
+)
+from fastkl.divergence import (
+    KLDivergence,
+    empirical,
+    entropy_batches,
+    kl_divergence_sweep,
+    kl_lower_bound,
+    population_stability_index,
+)
+from fastkl.exceptions import SourceError
 
 METHODS = ("common_radius", "knn", "bias_reduced")
 
@@ -184,3 +202,42 @@ def test_importance_weights_move_no_entropy_of_several_columns(d, by_chance):
             ]
         )
     assert np.abs(np.mean(off, axis=0)).max() < 0.05 * d
+
+
+def _weighted_calls():
+    """Calls with weights of a table of numbers, of labels beside numbers, or of counts."""
+    product = ProductDensity(
+        [("l", DensityMLE("categorical"), ["l"]), ("x", DensityMLE("multivariate_normal"), ["a", "b"])]
+    )
+    return {
+        "reference": lambda t, w: KLDivergence().fit(t[["a", "b"]], sample_weight=w),
+        "estimate": lambda t, w: KLDivergence().fit(t[["a", "b"]]).estimate(t[["a", "b"]] + 1.0, sample_weight=w),
+        "score": lambda t, w: KLDivergence().fit(t[["a", "b"]]).score(t[["a", "b"]] + 1.0, sample_weight=w),
+        "empirical": lambda t, w: empirical(t["c"], w),
+        "counts and a model": lambda t, w: kl_divergence(t["c"], poisson(2), sample_weight_p=w),
+        "labels and a model": lambda t, w: kl_divergence(
+            t[["a", "b", "l"]], product.fit(t[["a", "b", "l"]]), sample_weight_p=w
+        ),
+        "cross-entropy of labels": lambda t, w: cross_entropy(
+            t[["a", "b", "l"]], product.fit(t[["a", "b", "l"]]), sample_weight_p=w
+        ),
+        "two tables": lambda t, w: kl_divergence(
+            t[["b", "l"]].set_axis(["a", "l"], axis=1), t[["a", "l"]], sample_weight_q=w
+        ),
+        "bound of tables": lambda t, w: kl_lower_bound(t[["a", "l"]], t[["a", "l"]], sample_weight_p=w),
+        "stability of numbers": lambda t, w: population_stability_index(t["a"], t["b"], sample_weight_reference=w),
+        "stability of labels": lambda t, w: population_stability_index(t["l"], t["l"], sample_weight_current=w),
+        "blocks": lambda t, w: entropy_batches(t[["a", "b"]], sample_weight_p=w),
+    }
+
+
+@pytest.mark.parametrize("call", _weighted_calls().values(), ids=_weighted_calls())
+def test_weights_with_the_index_of_the_rows_in_another_order_are_refused(call):
+    r = np.random.default_rng(0)
+    table = pd.DataFrame(r.normal(size=(80, 2)), columns=["a", "b"]).assign(
+        l=r.choice(["x", "y"], 80), c=r.poisson(2, 80)
+    )
+    weights = pd.Series(r.random(80))
+    call(table, weights)
+    with pytest.raises(SourceError, match="same index in different order"):
+        call(table, weights[::-1])

@@ -32,7 +32,7 @@ from fastkl.divergence.against_model.model_coordinates import covariance_factor,
 from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.entropy_estimators.entropy_methods import default_entropy
 from fastkl.divergence.entropy_estimators.margins import OF_A_STEP, margin
-from fastkl.divergence.entropy_estimators.spacings import resolve_window
+from fastkl.divergence.entropy_estimators.spacings import spacings_window
 from fastkl.divergence.entropy_estimators.whitening import normalised
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models.draws import drawn_sample, resolve_draws
@@ -186,7 +186,7 @@ class _Calculation:
 
     def __init__(self, p: Sample, model: Model, k: int, spacings: bool) -> None:
         self.k = k
-        self.window = resolve_window(None, p.n_rows, small=True) if spacings and p.n_rows >= 3 else 0
+        self.window = spacings_window(p.n_rows) if spacings and p.n_rows >= 3 else 0
         self.reach = min(2 * k, p.n_rows - 1) if p.n_rows <= SWEEP_ROWS else k
         self.factor = covariance_factor(p.n_columns, model)
         self.centre = p.X.mean(axis=0, dtype=np.float64)

@@ -13,7 +13,7 @@ import numpy as np
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.entropy_estimators.clusters_apart import clusters_apart, entropy_by_clusters
 from fastkl.divergence.entropy_estimators.marginal_split import marginal_split_entropy
-from fastkl.divergence.entropy_estimators.spacings import bridges, resolve_window, spacings_entropy
+from fastkl.divergence.entropy_estimators.spacings import bridges, spacings_entropy, spacings_window
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.entropy_estimators.weighted_knn import weighted_knn_entropy
 from fastkl.divergence.estimate import Estimate, moved
@@ -41,10 +41,7 @@ def check_entropy_method(method: str) -> None:
 def default_entropy(sample: Sample, options: Options) -> Estimate:
     """Entropy of a checked sample by the method that its columns ask for; a number of neighbours asks for "knn".
 
-    Raises
-    ------
-    DegenerateDataError
-        Repeated rows, or rows on a plane or a surface of second degree: the entropy is -inf.
+    DegenerateDataError for repeated rows, or rows on a plane or a surface of second degree: the entropy is -inf.
     """
     n, d = sample.X.shape
     if options.n_neighbors is not None or n < 3:
@@ -52,7 +49,7 @@ def default_entropy(sample: Sample, options: Options) -> Estimate:
         return plain if options.n_neighbors is not None else _with_few_rows(plain, n, options)
     if d > 1:
         refuse_surfaces(sample.X)
-    window = resolve_window(None, n, small=True)
+    window = spacings_window(n)
     if n > d and all(bridges(column, window) for column in sample.X.T):
         parts = clusters_apart(sample)
         if parts is not None:
@@ -91,35 +88,11 @@ def _with_few_rows(found: Estimate, n: int, options: Options, *doubts: str) -> E
 
 
 def entropy_by_method(sample: Sample, method: str, n_neighbors: int | None) -> Estimate:
-    """Entropy of a checked sample by one of ``ENTROPY_METHODS``.
-
-    Parameters
-    ----------
-    sample : Sample
-        Rows and weights.
-    method : str
-        One of ``ENTROPY_METHODS``.
-    n_neighbors : int or None
-        For the methods that search neighbours; None for their default.
-
-    Returns
-    -------
-    Estimate
-        With its standard error.
-
-    Raises
-    ------
-    DegenerateDataError
-        The sample has no density.
-    ValueError
-        ``method`` is unknown, or ``n_neighbors`` does not fit it or the sample.
-    """
+    """Entropy of a checked sample by one of ``ENTROPY_METHODS``, for the methods that search with so many neighbours."""
     if method == "spacings":
         if n_neighbors is not None:
             raise ValueError('method="spacings" sorts one column and searches no neighbours: leave n_neighbors out.')
-        return spacings_entropy(sample.X, weights=sample.weights)
+        return spacings_entropy(sample.X, sample.weights)
     if method == "weighted_knn":
         return weighted_knn_entropy(sample.X, sample.weights, n_neighbors=n_neighbors, n_jobs=sample.n_jobs)
-    if method == "marginal_split":
-        return marginal_split_entropy(sample.X, sample.weights, n_neighbors=n_neighbors, n_jobs=sample.n_jobs)
-    raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(ENTROPY_METHODS)}.")
+    return marginal_split_entropy(sample.X, sample.weights, n_neighbors=n_neighbors, n_jobs=sample.n_jobs)

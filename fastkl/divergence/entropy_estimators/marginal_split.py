@@ -1,10 +1,9 @@
-"""Entropy of several continuous columns as the sum of their marginal entropies and the (negative) entropy of their
-copula.
+"""Entropy of several continuous columns as the sum of their marginal entropies and the (negative) entropy of their copula.
 
-Most of the difficulty of skewed or spiky columns lies in their margins, where one dimension and a logarithm deal with
-it: a nearest- neighbour search in the raw space sees a density that changes by orders of magnitude within every ball.
-What is left, the copula, is measured on normal scores, for which nearest neighbours are at their best. What bias they have
-there is measured too: on samples with a normal copula of the same correlations, whose entropy is known.
+Most of the difficulty of skewed or spiky columns lies in their margins, where one dimension and a logarithm deal with it: a
+nearest-neighbour search in the raw space sees a density that changes by orders of magnitude within every ball. What is left,
+the copula, is measured on normal scores, for which nearest neighbours are at their best. What bias they have there is measured
+too: on samples with a normal copula of the same correlations, whose entropy is known.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray, resolve_neighbors
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.margins import OF_A_STEP, margin
-from fastkl.divergence.entropy_estimators.spacings import resolve_window
+from fastkl.divergence.entropy_estimators.spacings import spacings_window
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.nearest.diagnostics import drift_reasons
-
-__all__ = ["marginal_split_entropy"]
 
 
 def marginal_split_entropy(
@@ -31,69 +28,35 @@ def marginal_split_entropy(
     weights: FloatArray | None = None,
     *,
     n_neighbors: int | None = None,
-    window: int | None = None,
     random_state: np.random.RandomState | None = None,
     n_jobs: int | None = None,
 ) -> Estimate:
-    """Entropy by splitting off the margins: spacings for each column, nearest neighbours for the copula, in nats.
+    r"""Entropy of X (n, d) by splitting off the margins: spacings for each column, nearest neighbours for the copula, in nats.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32 or float64, finite
-        The sample.
-    weights : ndarray of shape (n,), default=None
-        Row weights >= 0, of which only the ratios matter.
-    n_neighbors : int, default=None
-        Neighbours for the copula; by default 5, and 1 where the estimate moves from 5 to 20 neighbours more than it does
-        for a normal copula.
-    window : int, default=None
-        Window of the spacings; by default the cube root of n.
-    random_state : RandomState, default=None
-        For the samples on which the bias is measured; by default they are the same at each call.
-    n_jobs : int, default=None
-        Threads for the search.
+    ``n_neighbors`` are those for the copula; by default 5, and 1 where the estimate moves from 5 to 20 neighbours more than it
+    does for a normal copula. ``random_state`` is for the samples on which the bias is measured; by default they are the same at
+    each call.
 
-    Returns
-    -------
-    Estimate
-        With ``diagnostics`` ``"marginal_entropies"`` (d,), ``"log_scale"`` (d,) of bool: the columns not taken as they
-        are, ``"copula_entropy"`` (minus the mutual information of the columns; at most 0 but for error), ``"entropy_bias"`` that
-        was subtracted, ``"n_neighbors"``, ``"window"``, ``"k_sweep_bias"``, ``"bias_suspected"``, ``"reasons"``.
+    .. math:: H(X) = \sum_j H(X_j) + H(Z) - \frac d2 \log(2 \pi e) ,
 
-    Raises
-    ------
-    DegenerateDataError
-        A column has a value repeated more often than the window bridges, rows are repeated, or the rows lie in a plane or on a
-        surface of second degree.
-    ValueError
-        ``n_neighbors`` or ``window`` does not fit the number of rows.
+    where Z are the normal scores :math:`\Phi^{-1}(F_j(x_j))` from mid-ranks, whitened for the search. A column is measured on
+    the one of five scales g on which gaps twice as long change least (as it is, logarithms of the distances from either end or
+    of their ratio, inverse hyperbolic sine): :math:`H(X_j) = H(g(X_j)) - E \log g'(X_j)`. The squared standard error is the
+    variance of the sum of all local terms of a row, plus the noise of the counts, over n, plus the squares of a third of what
+    gaps twice as long change and of the bias of the copula by what four times as many neighbours change beyond chance; the
+    variance that balls smooth away is known for normal columns, and added. From the neighbour estimate its error on samples of
+    n rows with a normal copula of the correlations R of the scores, of entropy :math:`\frac12 \log \det R`, is subtracted:
+    there the result has mean 0 in any number of columns. Splitting off margins is the first step of Ariel and Louzoun 2020,
+    doi:10.3390/e22020236.
 
-    Notes
-    -----
-    :math:`H(X) = \\sum_j H(X_j) + H(Z) - \\frac d2 \\log(2 \\pi e)`, where Z are the normal scores
-    :math:`\\Phi^{-1}(F_j(x_j))` from mid-ranks, whitened for the search. A column is measured on the one of five scales g on
-    which gaps twice as long change least (as it is, logarithms of the distances from either end or of their ratio, inverse
-    hyperbolic sine): :math:`H(X_j) = H(g(X_j)) - E \\log g'(X_j)`. The squared standard error is the variance of the sum of all
-    local terms of a row, plus the noise of the counts, over n, plus the squares of a third of what gaps twice as long change and
-    of the bias of the copula by what four times as many neighbours change beyond chance; the variance that balls smooth away is
-    known for normal columns, and added. From the neighbour estimate its error on samples of n rows with a normal copula of the
-    correlations R of the scores, of entropy :math:`\\frac12 \\log \\det R`, is subtracted: there the result has mean 0 in any
-    number of columns. Splitting off margins is the first step of Ariel and Louzoun 2020, doi:10.3390/e22020236.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastkl.divergence.entropy_estimators.marginal_split import marginal_split_entropy
-    >>> X = np.random.default_rng(0).lognormal(sigma=2.0, size=(2000, 3))
-    >>> exact = 3 * (np.log(2.0) + 0.5 * np.log(2 * np.pi * np.e))
-    >>> abs(marginal_split_entropy(X) - exact) < 0.3
-    True
+    Among the diagnostics, ``"log_scale"`` (d,) says which columns were not taken as they are, and ``"copula_entropy"`` is minus
+    the mutual information of the columns, at most 0 but for error.
     """
     if weights is not None and not weights.all():
         X, weights = np.ascontiguousarray(X[weights > 0.0]), weights[weights > 0.0]
     n, d = X.shape
     shares = normalised(weights, n)
-    window = resolve_window(window, n, small=True)
+    window = spacings_window(n)
     terms, marginal, logged = np.zeros(n), np.zeros(d), np.zeros(d, dtype=bool)
     scores, change = np.empty((n, d)), np.zeros(n)
     for j in range(d):

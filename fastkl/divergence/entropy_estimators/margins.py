@@ -42,23 +42,9 @@ class Margin(NamedTuple):
 
 
 def margin(column: FloatArray, shares: FloatArray, window: int, name: str) -> Margin:
-    """Local terms of a column on the scale on which they move least as gaps are made twice as long.
+    """Local terms of a column, in the order of its values, on the scale on which they move least as gaps are made twice as long.
 
-    Parameters
-    ----------
-    column : ndarray of shape (n,), float64, finite
-        The values, in any order; the terms have the same order.
-    shares : ndarray of shape (n,)
-        Positive masses with sum 1.
-    window : int
-        Rank distance to either end of a gap.
-    name : str
-        The column's name for the message when a gap is 0.
-
-    Raises
-    ------
-    DegenerateDataError
-        A value is repeated more often than the window bridges.
+    Arguments are those of `spacing_terms`. DegenerateDataError for a value that is repeated more often than the window bridges.
     """
     order = np.argsort(column, kind="stable")
     ordered, mass = column[order], shares[order]
@@ -80,10 +66,10 @@ def margin(column: FloatArray, shares: FloatArray, window: int, name: str) -> Ma
 
 def _on_scale(values: FloatArray, log_slope: FloatArray | None, mass: FloatArray, window: int, name: str) -> Margin:
     """Local terms of sorted values of a monotone function; ``log_slope`` is minus the logarithm of its derivative."""
-    terms = spacing_terms(values, mass, window, "digamma", name)
+    terms = spacing_terms(values, mass, window, name)
     change = np.zeros(len(values))
     if 4 * window < len(values):
-        change = spacing_terms(values, mass, 2 * window, "digamma", name) - terms
+        change = spacing_terms(values, mass, 2 * window, name) - terms
     return Margin(terms, change, False) if log_slope is None else Margin(terms + log_slope, change, True)
 
 

@@ -19,8 +19,6 @@ from fastkl.divergence.nearest.local_terms import log_unit_ball
 from fastkl.exceptions import DegenerateDataError
 from fastkl.spatial import NeighborIndex
 
-__all__ = ["entropy_weights", "weighted_knn_entropy"]
-
 # Beyond this norm the weights amplify the noise of the single estimates more than they remove bias at usual sample sizes.
 _LARGE_NORM = 20.0
 
@@ -78,57 +76,21 @@ def entropy_weights(n_neighbors: int, n_columns: int) -> FloatArray:
 def weighted_knn_entropy(
     X: FloatArray, weights: FloatArray | None = None, *, n_neighbors: int | None = None, n_jobs: int | None = None
 ) -> Estimate:
-    """Weighted k-nearest-neighbour entropy of Berrett, Samworth and Yuan, in nats.
+    r"""Weighted k-nearest-neighbour entropy of X (n, d), in nats (Berrett, Samworth and Yuan 2019, doi:10.1214/18-AOS1688).
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32 or float64, finite
-        The sample.
-    weights : ndarray of shape (n,), default=None
-        Row weights >= 0, of which only the ratios matter. A repeated row has no density, so integer weights are masses
-        here, not repetitions.
-    n_neighbors : int, default=None
-        Largest number of neighbours. By default the largest of 3 d, the cube root of n (at most 50) and 5, but at most
-        n - 1.
-    n_jobs : int, default=None
-        Threads for the search.
+    ``n_neighbors`` is the largest number of neighbours; by default the largest of 3 d, the cube root of n (at most 50) and 5, but
+    at most n - 1. Weights are masses, not repetitions: a repeated row has no density.
 
-    Returns
-    -------
-    Estimate
-        With ``diagnostics`` ``"n_neighbors"``, ``"weights_norm"``, ``"unweighted"`` (the k-nearest-neighbour entropy
-        with the largest k, to compare), ``"bias_suspected"``, ``"reasons"``.
+    With :math:`\rho_{ij}` the distance from row i to its j-th neighbour among the other whitened rows, the local terms are
+    :math:`t_{ij} = d \log \rho_{ij} + \log V_d + \log(n - 1) - \psi(j)` and the estimate is :math:`\sum_j w_j \frac1n \sum_i
+    t_{ij}` plus the logarithm of the volume change of the whitening. Its variance is taken as :math:`\frac1n (\sum_j w_j
+    \frac1n \sum_i t_{ij}^2 - \hat H^2)`, but at least that of the mean of :math:`\sum_j w_j t_{ij}`, as the former can fall
+    below 0; to which the noise of the neighbour counts, :math:`\frac1n \sum_{j, l} w_j w_l \psi'(\max(j, l))`, is added once
+    more, since each row is also a neighbour of others. With row weights :math:`\psi(N_{ij}) + \log u_{ij} - \log \sum_{l \ne i}
+    w_l` takes the place of :math:`\psi(j) - \log(n - 1)`, where the rows within the ball have the weight of :math:`N = (\sum
+    w)^2 / \sum w^2` rows of mass :math:`u = \sum w^2 / \sum w`.
 
-    Raises
-    ------
-    DegenerateDataError
-        Repeated rows reach the smallest number of neighbours, the rows lie in a plane, or there are not more rows than
-        columns.
-    ValueError
-        ``n_neighbors`` is too small for the dimension or not below n.
-
-    Notes
-    -----
-    With :math:`\\rho_{ij}` the distance from row i to its j-th neighbour among the other whitened rows, the local terms
-    are
-    :math:`t_{ij} = d \\log \\rho_{ij} + \\log V_d + \\log(n - 1) - \\psi(j)` and the estimate is
-    :math:`\\sum_j w_j \\frac1n \\sum_i t_{ij}` plus the logarithm of the volume change of the whitening. Its variance
-    is taken as :math:`\\frac1n (\\sum_j w_j \\frac1n \\sum_i t_{ij}^2 - \\hat H^2)`, but at least that of the mean of
-    :math:`\\sum_j w_j t_{ij}`, as the former can fall below 0 (Berrett, Samworth and Yuan 2019,
-    doi:10.1214/18-AOS1688); to which the noise of the neighbour counts, :math:`\\frac1n \\sum_{j, l} w_j w_l
-    \\psi'(\\max(j, l))`, is added once more, since each row is also a neighbour of others. With row weights
-    :math:`\\psi(N_{ij}) + \\log u_{ij} - \\log \\sum_{l \\ne i} w_l` takes the place of :math:`\\psi(j) - \\log(n -
-    1)`, where the rows within the ball have the weight of
-    :math:`N = (\\sum w)^2 / \\sum w^2` rows of mass :math:`u = \\sum w^2 / \\sum w`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastkl.divergence.entropy_estimators.weighted_knn import weighted_knn_entropy
-    >>> X = np.random.default_rng(0).standard_normal((2000, 4))
-    >>> e = weighted_knn_entropy(X)
-    >>> abs(e - 2 * np.log(2 * np.pi * np.e)) < 0.15
-    True
+    ``diagnostics["unweighted"]`` is the k-nearest-neighbour entropy with the largest k, to compare.
     """
     if weights is not None and not weights.all():
         X, weights = np.ascontiguousarray(X[weights > 0.0]), weights[weights > 0.0]

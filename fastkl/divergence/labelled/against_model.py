@@ -28,7 +28,6 @@ from fastkl.divergence.models.model import Model
 from fastkl.divergence.operands import SampleOperand
 from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import EmpiricalDistribution, frequencies_divergence
-from fastkl.rows.weights import read_weights
 
 # Fewer rows of equal labels than this are taken together with others.
 _FEWEST = 30
@@ -71,7 +70,7 @@ def divergence_by_labels(
     """KL(distribution of the table || model), where labels and numbers are independent in the model, or not."""
     labels, numbers = kinds
     rows = p.rows
-    weights = read_weights(p.weights, len(rows), f"sample_weight of {p.name}")
+    weights = p.masses(len(rows))
     if weights is not None and not weights.all():
         rows, weights = rows[weights > 0.0], weights[weights > 0.0]
     masses = np.ones(len(rows)) if weights is None else weights

@@ -22,10 +22,8 @@ from fastkl.divergence.options import Options
 from fastkl.divergence.symbols.empirical import as_rows
 from fastkl.exceptions import ColumnTypeError
 from fastkl.rows.columns import named
-from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.reading import look
 from fastkl.rows.tables import column_names, column_types, column_values, is_table
-from fastkl.rows.weights import read_weights
 
 
 class MixedColumns(NamedTuple):
@@ -85,21 +83,16 @@ def mixed_operands(p: Operand, q: Operand, options: Options) -> MixedTables | No
     if columns is None or not columns.numbers[0].shape[1]:
         return None
     samples = [one for one in (p, q) if isinstance(one, SampleOperand)]
-    weights = [_masses(one, len(rows)) for one, rows in zip((p, q), columns.numbers, strict=True)]
+    weights = [
+        one.masses(len(rows)) if isinstance(one, SampleOperand) else None
+        for one, rows in zip((p, q), columns.numbers, strict=True)
+    ]
     return MixedTables(columns, (weights[0], weights[1]), samples[0].n_jobs)
 
 
 def _as_given(one: Operand) -> Any:
     assert isinstance(one, SampleOperand | ModelOperand)
     return one.data if isinstance(one, SampleOperand) else one.model.thing
-
-
-def _masses(one: Operand, n_rows: int) -> FloatArray | None:
-    """Weights of the rows of a sample; None for draws."""
-    if not isinstance(one, SampleOperand):
-        return None
-    refuse_other_rows(one.data, one.weights, (one.name, f"sample_weight of {one.name}"))
-    return read_weights(one.weights, n_rows, f"sample_weight of {one.name}")
 
 
 def mixed_columns(p: Any, q: Any) -> MixedColumns | None:

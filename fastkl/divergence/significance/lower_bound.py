@@ -19,6 +19,7 @@ from fastkl.divergence.labelled.mixed_rows import mixed_columns_or_draws
 from fastkl.divergence.operands import SAMPLES, operands
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.significance.held_out_bound import held_out_bound
+from fastkl.rows.indexes import refuse_other_rows
 from fastkl.rows.weights import read_weights
 
 __all__ = ["LowerBound", "kl_lower_bound"]
@@ -202,11 +203,12 @@ def _both(
             _thinned(_of_numbers(side.X.astype(np.float64, copy=False)), side.weights, options.rng)
             for side in (pair.p, pair.q)
         ]
-    both = [MixedRows(numbers, labels) for numbers, labels in zip(mixed.numbers, mixed.labels, strict=True)]
-    return [
-        _thinned(rows, read_weights(mass, len(rows), f"sample_weight of {name}"), options.rng)
-        for rows, mass, name in zip(both, weights, "pq", strict=True)
-    ]
+    found = []
+    for data, numbers, labels, mass, name in zip((p, q), mixed.numbers, mixed.labels, weights, "pq", strict=True):
+        rows, whose = MixedRows(numbers, labels), f"sample_weight of {name}"
+        refuse_other_rows(data, mass, (name, whose))
+        found.append(_thinned(rows, read_weights(mass, len(rows), whose), options.rng))
+    return found
 
 
 def _of_numbers(X: FloatArray) -> MixedRows:

@@ -69,18 +69,20 @@ def tally(x: Any, name: str, counts: bool, sample_weight: ArrayLike | None) -> T
     return Tally(symbols, totals, len(codes) if weights is None else int(np.count_nonzero(weights)))
 
 
-def align(p: Tally, q: Tally, counts: bool) -> tuple[list[Any], FloatArray, FloatArray]:
+def align(p: Tally, q: Tally, counts: bool, names: tuple[str, str]) -> tuple[list[Any], FloatArray, FloatArray]:
     """The union of the symbols of both samples, and the counts of each over it."""
     if counts:
         if len(p.counts) != len(q.counts):
             raise ValueError(
-                f"With counts=True the two arrays align symbol by symbol; p has {len(p.counts)} symbols and q "
+                f"With counts=True the two arrays align symbol by symbol; {names[0]} has {len(p.counts)} symbols and {names[1]} "
                 f"{len(q.counts)}. Give the symbols that one of them lacks a count of 0."
             )
         return list(p.symbols), p.counts, q.counts
     p_width, q_width = (len(t.symbols[0]) if isinstance(t.symbols[0], tuple) else 1 for t in (p, q))
     if p_width != q_width:
-        raise ValueError(f"p has {p_width} columns and q has {q_width}; a joint symbol needs the same columns in both.")
+        raise ValueError(
+            f"{names[0]} has {p_width} columns and {names[1]} has {q_width}; a joint symbol needs the same columns in both."
+        )
     union: dict[Any, int] = {}
     where = [np.array([union.setdefault(symbol, len(union)) for symbol in t.symbols]) for t in (p, q)]
     both = np.zeros((2, len(union)))

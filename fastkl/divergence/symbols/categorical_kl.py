@@ -242,9 +242,9 @@ def read_pair(
         labels = symbols_of_both(p, q, names)
         p, q = match_labels(p, q, 0.0, names)
     else:
-        q = match_columns(p, q)
+        q = match_columns(p, q, names)
     first, second = tally(p, names[0], counts, weight_p), tally(q, names[1], counts, weight_q)
-    symbols, x, y = align(first, second, counts)
+    symbols, x, y = align(first, second, counts, names)
     missing = np.flatnonzero((x > 0.0) & (y == 0.0))
     if labels is not None and len(labels) == len(symbols):
         symbols = labels

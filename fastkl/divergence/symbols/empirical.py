@@ -55,7 +55,7 @@ class EmpiricalDistribution:
 
     def __init__(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         rows = as_rows(X)
-        weights = read_weights(sample_weight, len(rows))
+        weights = read_weights(sample_weight, len(rows), beside=X)
         weights = np.ones(len(rows)) if weights is None else weights
         rows, weights = rows[weights > 0.0], weights[weights > 0.0]
         names = column_names(X)
