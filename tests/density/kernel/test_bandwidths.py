@@ -107,6 +107,21 @@ def test_many_rows_begin_on_a_part_of_them():
     np.testing.assert_allclose(model.bandwidth_[1] / model.bandwidth_[0], 50.0, rtol=0.1)
 
 
+def test_no_place_is_evaluated_twice(monkeypatch):
+    """A pass over the pairs of many rows takes seconds."""
+    places, evaluate = [], LeaveOneOut.mean
+
+    def noted(likelihood, theta):
+        places.append((likelihood, *theta))
+        return evaluate(likelihood, theta)
+
+    monkeypatch.setattr(LeaveOneOut, "mean", noted)
+    model = KernelDensityMLE().fit(np.random.default_rng(3).normal(size=(4000, 3)))
+    assert model.converged_
+    assert len(set(places)) == len(places)
+    assert sum(len(likelihood.points) == 4000 for likelihood, *_ in places) <= 12
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("rows", [GALAXIES, load_iris().data], ids=["galaxies", "iris"])
 def test_units_do_not_matter(rule, rows):
@@ -262,6 +277,16 @@ def test_a_rounded_column():
     np.testing.assert_array_equal(model.bandwidth_, KernelDensityMLE("silverman").fit(X).bandwidth_)
     assert not model.converged_
     assert model.loo_log_likelihood_ == pytest.approx(model.leave_one_out().sum(), rel=1e-12)
+
+
+def test_a_rounded_column_and_one_bandwidth_for_all():
+    """Silverman's rule is then the mean of those of the columns, by logarithms, and not that of the first column."""
+    X = np.column_stack([RNG.normal(size=300), 1000 * RNG.integers(0, 3, 300)])
+    with pytest.warns(RepeatedValuesWarning, match="Silverman's rule"):
+        model = KernelDensityMLE("likelihood_scalar").fit(X)
+    own = KernelDensityMLE("silverman").fit(X).bandwidth_
+    assert model.bandwidth_ == pytest.approx(np.sqrt(own[0] * own[1]), rel=1e-12)
+    assert model.loo_log_likelihood_ == pytest.approx(model.leave_one_out().sum(), rel=1e-9)
 
 
 @pytest.mark.parametrize("bandwidth", ["likelihood", "likelihood_matrix"])

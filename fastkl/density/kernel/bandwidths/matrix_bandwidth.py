@@ -120,19 +120,18 @@ def most_likely_matrix(points: Floats, weights: Floats | None, start: Floats, ke
 def _climbed(points: Floats, weights: Floats | None, start: Floats, kernel: str, n_threads: int) -> Maximum:
     """The same; LinAlgError where a matrix on the way has no root."""
     n, d = points.shape
-    whiten, n_iter = np.linalg.inv(np.linalg.cholesky(start)), 0
+    whiten, inverse, n_iter = np.linalg.inv(np.linalg.cholesky(start)), None, 0
     if n > MANY:
         every = max(4, n // LARGEST_PART)
         some, of_some = points[::every], None if weights is None else weights[::every]
         growth = np.exp(np.log(n / len(some)) / (d + 4.0))
         part = MatrixLeaveOneOut(some @ whiten.T / growth, of_some, kernel, n_threads)
-        theta, _, n_iter = climb(part, np.zeros(part.n_slopes), None, _telling(part, whiten / growth))
-        whiten = part.step(theta) @ whiten
+        found = climb(part, np.zeros(part.n_slopes), None, _telling(part, whiten / growth))
+        whiten, inverse, n_iter = part.step(found.theta) @ whiten, found.inverse * growth**4, found.n_iter
     likelihood = MatrixLeaveOneOut(points @ whiten.T, weights, kernel, n_threads)
-    theta, _, more = climb(likelihood, np.zeros(likelihood.n_slopes), None, _telling(likelihood, whiten))
-    matrix = _matrix_of(likelihood.step(theta) @ whiten)
-    found = evaluated_matrix(points, weights, matrix, kernel, n_threads)
-    return replace(found, n_iter=n_iter + more + 1)
+    found = climb(likelihood, np.zeros(likelihood.n_slopes), inverse, _telling(likelihood, whiten))
+    matrix = _matrix_of(likelihood.step(found.theta) @ whiten)
+    return replace(evaluated_matrix(points, weights, matrix, kernel, n_threads), n_iter=n_iter + found.n_iter + 1)
 
 
 def _matrix_of(whiten: Floats) -> Floats:

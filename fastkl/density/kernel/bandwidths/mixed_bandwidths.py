@@ -8,7 +8,7 @@ between, and the best of them is taken; where a bandwidth runs to 0, 0 itself is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,10 @@ from fastkl.density.kernel.bandwidths.leave_one_out import (
     ERROR,
     LARGEST_PART,
     MANY,
-    ROUNDING,
     TOLERANCE,
+    Climbed,
     climb,
+    evaluated,
 )
 from fastkl.density.kernel.bandwidths.rules import Bandwidth, around, column_scales, unspoilt
 from fastkl.density.kernel.columns.boundaries import Support
@@ -233,37 +234,17 @@ def _searched(points: Floats, weights: Floats | None, options: dict[str, Any], h
         every = max(4, len(points) // LARGEST_PART)
         part = MixedLikelihood(points[::every], None if weights is None else weights[::every], **options)
         found = _climbed(part, starts, held)
-        best, n_iter = found.coordinates, found.n_iter
+        best, n_iter = found.theta, found.n_iter
         best[continuous] -= np.log(every) / (len(continuous) + 4.0)
         best[np.isneginf(best)] = np.log(SMALL)
         starts = [best]
     found = _climbed(likelihood, starts, held)
     return Bandwidth(
-        likelihood.bandwidth(found.coordinates),
+        likelihood.bandwidth(found.theta),
         found.mean * likelihood.total_weight,
         found.slope <= TOLERANCE,
         n_iter + found.n_iter,
     )
-
-
-@dataclass(frozen=True)
-class Climbed:
-    """Where a search ended.
-
-    Parameters
-    ----------
-    coordinates : ndarray of shape (d,)
-        Of all bandwidths.
-    mean, slope : float
-        The mean log-density, and the largest slope that it still has.
-    n_iter : int
-        Evaluations.
-    """
-
-    coordinates: Floats
-    mean: float
-    slope: float
-    n_iter: int
 
 
 def _start_of(likelihood: MixedLikelihood, share: float) -> Floats:
@@ -283,25 +264,22 @@ def _climbed(likelihood: MixedLikelihood, starts: list[Floats], held: Floats) ->
     starts, n_iter = [np.where(np.isnan(held), start, held) for start in starts], 0
     if len(starts) > 1:
         rough = [_maximum(likelihood, start, held, polish=False) for start in starts]
-        starts, n_iter = [max(rough, key=lambda one: one.mean).coordinates], sum(one.n_iter for one in rough)
+        starts, n_iter = [max(rough, key=lambda one: one.mean).theta], sum(one.n_iter for one in rough)
     labels = np.array([j in likelihood.kernels for j in range(len(held))])
     found = _maximum(likelihood, starts[0], held)
     n_iter += found.n_iter
-    small = labels & (found.coordinates < np.log(SMALL))
+    small = labels & (found.theta < np.log(SMALL))
     if small.any():
-        at_zero = _maximum(likelihood, np.where(small, -np.inf, found.coordinates), np.where(small, -np.inf, held))
+        at_zero = _maximum(likelihood, np.where(small, -np.inf, found.theta), np.where(small, -np.inf, held))
         n_iter += at_zero.n_iter
         found = at_zero if at_zero.mean >= found.mean else found
     return replace(found, n_iter=n_iter)
 
 
 def _maximum(likelihood: MixedLikelihood, start: Floats, held: Floats, polish: bool = True) -> Climbed:
+    """Where a search from here ends, with all coordinates."""
     likelihood.held = held
-    theta, n_iter = start[likelihood.free], 0
-    if len(theta):
-        if not np.isfinite(likelihood.mean(theta)[0]):  # labels of one row alone need a bandwidth above 0
-            return Climbed(likelihood.whole(theta), -np.inf, np.inf, 1)
-        theta, _, n_iter = climb(likelihood, theta, None, likelihood.told, polish)
-    mean, slopes = likelihood.mean(theta)
-    slopes = np.where((theta >= likelihood.widest - ROUNDING) & (slopes > 0.0), 0.0, slopes)
-    return Climbed(likelihood.whole(theta), mean, float(np.max(np.abs(slopes), initial=0.0)), n_iter + 2)
+    found = evaluated(likelihood, start[likelihood.free])
+    if len(found.theta) and np.isfinite(found.slope):  # labels of one row alone need a bandwidth above 0
+        found = climb(likelihood, found.theta, None, likelihood.told, polish)
+    return replace(found, theta=likelihood.whole(found.theta))

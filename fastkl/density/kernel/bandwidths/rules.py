@@ -17,7 +17,7 @@ from fastkl._core.array_types import Floats
 from fastkl._core.rows import Rows
 from fastkl._core.warned import warn
 from fastkl._core.wording import capital, did_you_mean
-from fastkl.density.kernel.bandwidths.leave_one_out import distinct, evaluated
+from fastkl.density.kernel.bandwidths.leave_one_out import LeaveOneOut, Maximum, distinct, evaluated
 from fastkl.density.kernel.bandwidths.matrix_bandwidth import evaluated_matrix, most_likely_matrix, start_of
 from fastkl.density.kernel.bandwidths.several_maxima import maximise
 from fastkl.density.kernel.bandwidths.sheather_jones import sheather_jones
@@ -215,17 +215,25 @@ def _most_likely(
     scalar: bool, rows: Rows, points: Floats, start: Floats, kernel: str, mirrors: Mirrors | None
 ) -> Bandwidth:
     """The maximum of the leave-one-out likelihood; a warning where it is one of rounding, or there is none."""
-    options: dict[str, Any] = {"scalar": scalar, "n_threads": rows.n_threads, "mirrors": mirrors}
-    found = unspoilt(
-        rows,
-        points,
-        lambda values, weights: maximise(
-            values, weights, start, kernel, accepted=lambda h: not collapse(h, values, rows), **options
-        ),
-        lambda maximum: maximum.bandwidth,
-    )
+    if scalar:  # one for all columns
+        start = np.full_like(start, np.exp(np.mean(np.log(start))))
+
+    def search(values: Floats, weights: Floats | None) -> Maximum:
+        return maximise(
+            values,
+            weights,
+            start,
+            kernel,
+            scalar=scalar,
+            n_threads=rows.n_threads,
+            mirrors=mirrors,
+            accepted=lambda h: not collapse(h, values, rows),
+        )
+
+    found = unspoilt(rows, points, search, lambda maximum: maximum.bandwidth)
     if found is None:
-        found = evaluated(points, rows.weights, start, kernel, **options)
+        likelihood = LeaveOneOut(points, rows.weights, kernel, rows.n_threads, mirrors, start)
+        found = likelihood.maximum(evaluated(likelihood, np.zeros(1 if scalar else len(start))), 1)
     elif kernel not in DIRECTIONAL and not (scalar and rows.n_columns > 1):
         _warn_of_far_rows(found.bandwidth, rows, points, start, mirrors)
     value = float(found.bandwidth[0]) if scalar else found.bandwidth
@@ -295,10 +303,12 @@ def unspoilt(
     """
     numbers = slice(None) if columns is None else columns
     found, reason = None, TWINS
-    if np.unique(points[:, numbers], axis=0, return_counts=True)[1].min() == 1:
+    values, weights, counts = distinct(points, rows.weights)
+    if columns is not None:
+        counts = distinct(points[:, numbers], None)[2]
+    if counts.min() == 1:
         found = search(points, rows.weights)
         reason = collapse(widths(found), points[:, numbers], rows, columns)
-    values, weights = distinct(points, rows.weights)
     if reason and 1 < len(values) < len(points):
         warn(f"{reason} Equal rows are left out together instead. {WAY_OUT}", RepeatedValuesWarning)
         found = search(values, weights)

@@ -19,11 +19,10 @@ from fastkl._core.iterations import told
 from fastkl.density.kernel.bandwidths.leave_one_out import (
     LARGEST_PART,
     MANY,
+    Climbed,
     LeaveOneOut,
     Maximum,
     climb,
-    evaluated,
-    in_units,
     telling,
 )
 from fastkl.density.kernel.columns.ends import Mirrors
@@ -68,36 +67,30 @@ def maximise(
     points, weights, kernel, n_threads, mirrors
         As ``LeaveOneOut`` has them, the points and mirrors in units of their own.
     start : ndarray of shape (d,)
-        Bandwidths by a rule of thumb.
+        Bandwidths by a rule of thumb, all the same where one is for all columns.
     scalar : bool
         Whether one is for all columns.
     accepted : callable
         Of a maximum that is not that next to ``start``: whether its bandwidths (d,) will do.
     """
     n, d = points.shape
-    unit = np.full(d, np.exp(np.mean(np.log(start)))) if scalar else start
-    scaled, of_scaled, own = in_units(points, mirrors, unit, kernel)
 
-    def likelihood_of(every: int) -> tuple[LeaveOneOut, float]:
-        """That of one of so many rows, and how much wider its log-bandwidths are."""
+    def likelihood_of(every: int) -> LeaveOneOut:
+        """That of one of so many rows."""
         of_part = None if weights is None else weights[::every]
-        part = LeaveOneOut(scaled[::every], of_part, kernel, n_threads, of_scaled, own)
-        return part, float(np.log(n / len(part.points))) / (d + 4.0)
+        return LeaveOneOut(points[::every], of_part, kernel, n_threads, mirrors, start)
 
-    whole = likelihood_of(1)[0]
-
-    def climbed(begin: Begin, n_iter: int) -> Maximum:
-        log_bandwidth, _, more = climb(whole, *begin, telling(unit))
-        bandwidth: Floats = unit * np.exp(log_bandwidth)
-        found = evaluated(points, weights, bandwidth, kernel, scalar=scalar, n_threads=n_threads, mirrors=mirrors)
-        return replace(found, n_iter=n_iter + more + 1)
-
-    starts = _starts(*likelihood_of(max(1, -(-n // LOOKED_AT))), np.zeros(1 if scalar else d))
-    begins: list[Begin] = [(start, None) for start in starts]
+    whole, looked_at = likelihood_of(1), likelihood_of(max(1, -(-n // LOOKED_AT)))
+    first = np.zeros(1 if scalar else d)
+    begins: list[Begin] = [(place, None) for place in _starts(looked_at, _growth(n, looked_at), first)]
     n_iter = 0
     if n > MANY:
-        part, growth = likelihood_of(max(4, n // LARGEST_PART))
-        begins, n_iter = _begins(part, growth, starts, telling(unit * np.exp(-growth)))
+        begins, n_iter = _begins(likelihood_of(max(4, n // LARGEST_PART)), n, begins)
+
+    def climbed(begin: Begin, n_iter: int) -> Maximum:
+        found = climb(whole, *begin, telling(start))
+        return whole.maximum(found, n_iter + found.n_iter)
+
     best = climbed(begins[0], n_iter)
     for begin in begins[1:]:
         found = climbed(begin, best.n_iter)
@@ -106,29 +99,36 @@ def maximise(
     return best
 
 
-def _begins(
-    part: LeaveOneOut, growth: float, starts: list[Floats], reached: Callable[[Floats], bool]
-) -> tuple[list[Begin], int]:
-    """Where searches from the starts end on a part of the rows, the first and what is higher there; and evaluations."""
-    ended = [climb(part, start + growth, None, reached) for start in starts]
-    heights = [_value(part, end[0]) for end in ended]
-    kept = [end for end, height in zip(ended, heights, strict=True) if end is ended[0] or height > heights[0]]
-    return [(end[0] - growth, end[1]) for end in kept], sum(end[2] for end in ended)
+def _growth(n: int, part: LeaveOneOut) -> float:
+    """How much larger log-bandwidths are on a part of n rows."""
+    return float(np.log(n / part.n_rows)) / (part.n_slopes + 4.0)
+
+
+def _begins(part: LeaveOneOut, n: int, starts: list[Begin]) -> tuple[list[Begin], int]:
+    """Where searches from the starts end on a part of n rows, the first and what is higher there; and evaluations.
+
+    The likelihood per row gets flatter as squared errors fall, by the fourth power of the bandwidths.
+    """
+    growth = _growth(n, part)
+    reached = telling(part.unit * np.exp(-growth))
+    ended = [climb(part, start + growth, None, reached) for start, _ in starts]
+    kept = [end for end in ended if end is ended[0] or end.mean > ended[0].mean]
+    return [(end.theta - growth, end.inverse * np.exp(4.0 * growth)) for end in kept], sum(end.n_iter for end in ended)
 
 
 def _starts(part: LeaveOneOut, growth: float, first: Floats) -> list[Floats]:
     """``first``, and a start from which a search on this part of the rows ends higher than from there, if there is one."""
     with told(None):
         try:
-            nearest = climb(part, first + growth, None, _unheard, polish=False)[0]
+            nearest = _roughly(part, first + growth)
         except DegenerateDataError:  # of the part; all rows may have one
             return [first]
-        best, other = _value(part, nearest), []
+        best, other = nearest.mean, []
         same = NEARLY if part.kernel in WITH_AN_END else SAME
         for peak in _peaks(part, growth, first):
-            reached = climb(part, peak, None, _unheard, polish=False)[0]
-            if np.max(np.abs(reached - nearest)) > same and (height := _value(part, reached)) > best:
-                best, other = height, [reached - growth]
+            reached = _roughly(part, peak)
+            if np.max(np.abs(reached.theta - nearest.theta)) > same and reached.mean > best:
+                best, other = reached.mean, [reached.theta - growth]
     return [first, *other]
 
 
@@ -166,6 +166,6 @@ def _value(part: LeaveOneOut, log_bandwidth: Floats) -> float:
     return float(np.average(logs, weights=part.weights))
 
 
-def _unheard(log_bandwidth: Floats) -> bool:
-    """What is looked at is no place that the search has reached."""
-    return False
+def _roughly(part: LeaveOneOut, start: Floats) -> Climbed:
+    """Near the maximum that a search leads to; what is only looked at is no place to tell of."""
+    return climb(part, start, None, lambda log_bandwidth: False, polish=False)
