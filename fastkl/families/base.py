@@ -168,6 +168,10 @@ class Family(BaseEstimator):
             return self.solve(statistics), statistics
         return self.solve_from(statistics, self.start_at(start, rows.n_columns)), statistics
 
+    def fit_alone(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> Fit:
+        """The same without what standard errors need, which a mixture asks for again and again; a start is one of its places."""
+        return self.fit(rows, tol, max_iter, start)[0]
+
     def log_likelihood(self, rows: Rows, params: Params) -> float:
         """Total log-likelihood of the rows, -inf if one lies outside the support."""
         try:

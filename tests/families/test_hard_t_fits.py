@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import DegenerateDataError, DensityMLE, families
+from fastkl import DegenerateDataError, DensityMLE, MixtureMLE, families
+from fastkl._core.rows import Rows
 from tests.families import samples
 
 
@@ -279,3 +280,42 @@ def test_an_information_that_is_singular_is_named():
     model = DensityMLE(families.MultivariateT(df=np.inf)).fit(X)
     assert model.standard_errors_ == {}
     assert all("singular to rounding" in model.boundary_[name] for name in ("loc", "scale"))
+
+
+@pytest.mark.parametrize("kind", ["plain", "weighted", "float32", "oblique", "far row first", "held"])
+def test_steps_of_a_mixture_are_those_of_a_fit(kind, monkeypatch):
+    """The same steps from a start, without medians of all rows and the information, which took most of the time."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(4.0, size=(200, 3)) @ rng.normal(size=(3, 3)) + 5.0
+    if kind == "oblique":
+        X[:, 2] = X[:, 0] + 1e-4 * X[:, 2]
+    if kind == "far row first":
+        X[0] = 1e9
+    if kind == "float32":
+        X = X.astype(np.float32)
+    family = families.MultivariateT(df=3.0) if kind == "held" else families.MultivariateT()
+    rows = Rows(X, rng.exponential(size=200) * 1e-30 if kind == "weighted" else None)
+    start = family.check_parameters({"df": 3.0, "loc": X[1:].mean(axis=0), "scale": np.cov(X[1:].T)})
+    expected = family.fit(rows, 1e-12, 4, start)[0]
+
+    def refused(*args):
+        raise AssertionError("no information is needed")
+
+    monkeypatch.setattr("fastkl.families.multivariate_t.family.observed_information", refused)
+    found = family.fit_alone(rows, 1e-12, 4, start)
+    assert found.n_iter == expected.n_iter
+    assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
+    for name, value in expected.params.items():
+        np.testing.assert_allclose(found.params[name], value, rtol=1e-9, atol=1e-12)
+
+
+def test_maps_of_t_components_form_no_information(monkeypatch):
+    """Of a table too large for maps side by side: starts and maps are steps alone."""
+    asked = []
+    monkeypatch.setattr("fastkl.families.multivariate_t.family.observed_information", lambda *args: asked.append(1))
+    rng = np.random.default_rng(1)
+    X = np.concatenate([rng.standard_t(5.0, size=(700, 16)), 4.0 + rng.standard_t(5.0, size=(700, 16))])
+    X = np.concatenate([X, [[1e6] * 16] * 2])  # rows far out change nothing
+    mixture = MixtureMLE(3, family=families.MultivariateT(df=5.0), n_init=1, random_state=0, standard_errors=False)
+    assert mixture.fit(X).converged_
+    assert not asked

@@ -21,6 +21,7 @@ from fastkl._core.iterations import told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.exceptions import DegenerateDataError
 from fastkl.families.base import Family, Fit
+from fastkl.families.in_range import raise_if_out_of_range
 from fastkl.families.mixture.collapsed import CollapsedError
 from fastkl.families.mixture.expectation import Components, Expectation
 from fastkl.families.mixture.layout import WEIGHTS, Group, Layout
@@ -29,6 +30,7 @@ from fastkl.families.mixture.posterior_normals import PosteriorNormalMaps
 from fastkl.families.mixture.side_by_side import SideBySide
 from fastkl.families.mixture.students import StudentMaps
 from fastkl.families.priors import PriorLike
+from fastkl.families.product import Product
 from fastkl.families.product.fitting import fit_rows, fit_statistics
 from fastkl.families.spaces.stacked import stacked_entry
 
@@ -98,11 +100,21 @@ def _fitted(
             if statistics is not None:
                 return fit_statistics(family, prior, statistics, start)
             assert own is not None
-            return fit_rows(family, prior, own.of(k), INNER_TOL, INNER_STEPS, start)[0]
+            return _fit_of_rows(family, prior, own.of(k), INNER_TOL, INNER_STEPS, start)
     except DegenerateDataError as error:
         raise CollapsedError(k, str(error)) from error
     except np.linalg.LinAlgError:
         raise CollapsedError(k, "its matrix is singular to rounding") from None
+
+
+def _fit_of_rows(
+    family: Family, prior: PriorLike | None, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None
+) -> Fit:
+    if prior is not None or isinstance(family, Product):
+        return fit_rows(family, prior, rows, tol, max_iter, start)[0]
+    fit = family.fit_alone(rows, tol, max_iter, start)
+    raise_if_out_of_range(family, fit)
+    return fit
 
 
 def _tied(group: Group, expectation: Expectation) -> list[Fit]:
@@ -222,7 +234,7 @@ def ways_alone(mixture: Any, rows: Rows, priors: Sequence[PriorLike | None]) -> 
     elif StackedNormals.are_all_of(layout) and layout.groups[0].tied is None and not (fixed.keys() - {WEIGHTS}):
         return lambda shares: _normals_alone(layout, rows, shares, fixed.get(WEIGHTS))
     else:
-        stacked = StudentMaps.of(layout, rows, fixed.get(WEIGHTS))
+        stacked = StudentMaps.of(layout, rows, fixed.get(WEIGHTS), KEPT_NUMBERS)
     if stacked is not None:
         return stacked.begun
     return lambda shares: _alone(layout, rows, shares, priors, fixed.get(WEIGHTS))
@@ -241,7 +253,7 @@ def _alone(
         else:
             with told(None):
                 fits = [
-                    fit_rows(group.family, priors[k], own[k], START_TOL, START_STEPS)[0]
+                    _fit_of_rows(group.family, priors[k], own[k], START_TOL, START_STEPS)
                     if group.family.free_names()
                     else Fit(group.family.fixed_columns(rows.n_columns))
                     for k in group.members

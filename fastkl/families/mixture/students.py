@@ -44,13 +44,18 @@ class StudentMaps(SideBySide):
         self.free = np.array([j not in held for j in range(layout.size)])
 
     @classmethod
-    def of(cls, layout: Layout, rows: AnyRows, fixed_weights: Floats | None) -> StudentMaps | None:
-        """Those of t components, of which no more than the degrees are held fixed, on a small table; None for others."""
+    def of(
+        cls, layout: Layout, rows: AnyRows, fixed_weights: Floats | None, most: int = LIGHT_NUMBERS
+    ) -> StudentMaps | None:
+        """Those of t components, of which no more than the degrees are held fixed, on a small table; None for others.
+
+        A table is small up to ``most`` numbers times components.
+        """
         kinds = {type(group.family) for group in layout.groups}
         held = {name for group in layout.groups for name in group.family.fixed_parameters()}
         if len(kinds) > 1 or not kinds <= {StudentT, MultivariateT} or not held <= {"df"}:
             return None
-        if not isinstance(rows, Rows) or rows.total_weight * rows.n_columns * layout.size > LIGHT_NUMBERS:
+        if not isinstance(rows, Rows) or rows.total_weight * rows.n_columns * layout.size > most:
             return None
         maps = cls(layout, rows, fixed_weights)
         return maps if maps.in_range else None

@@ -20,12 +20,12 @@ from fastkl.families.base import Family, Fit
 from fastkl.families.matrices import inverses
 from fastkl.families.multivariate_t.degeneracy import overflow_error
 from fastkl.families.multivariate_t.expected import OBSERVED_COLUMNS, ExpectedCovariance, correlation_of
-from fastkl.families.multivariate_t.fit import fit_rows
+from fastkl.families.multivariate_t.fit import fit_rows, steps_from
 from fastkl.families.multivariate_t.information import by_entries, observed_information, units
 from fastkl.families.multivariate_t.sums import student_sums
 from fastkl.families.orthants import t_cdf
 from fastkl.families.regression import regressed
-from fastkl.families.solvers.iterative import in_words
+from fastkl.families.solvers.iterative import SAMPLE_ROWS, in_words
 from fastkl.families.spaces import DegreesOfFreedom, PositiveDefinite, Real
 from fastkl.families.student_t import StudentT
 from fastkl.families.weightless import rows_of_weight
@@ -101,12 +101,11 @@ class MultivariateT(Family):
     # -- fit ---------------------------------------------------------------------------------------------------------------
 
     def fit(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> tuple[Fit, Statistics]:
-        fixed = self.fixed_columns(rows.n_columns)
         rows = rows_of_weight(rows)
         # one limit for the whole iteration: BLAS threads and ours would wait for each other
         with single_threaded_blas():
             begin = None if start is None else self.start_at(start, rows.n_columns)
-            fit = fit_rows(rows, fixed, tol, max_iter, begin)
+            fit = fit_rows(rows, self.fixed_columns(rows.n_columns), tol, max_iter, begin)
             statistics: Statistics = {"weight": np.float64(rows.total_weight)}
             if rows.n_columns > self.observed_columns:
                 return fit, statistics
@@ -119,6 +118,15 @@ class MultivariateT(Family):
             )
             fit = replace(fit, boundary={**dict.fromkeys(names, sentence), **fit.boundary})
         return fit, statistics
+
+    def fit_alone(self, rows: AnyRows, tol: float, max_iter: int, start: Params | None = None) -> Fit:
+        rows = rows_of_weight(rows)
+        with single_threaded_blas():
+            fixed = self.fixed_columns(rows.n_columns)
+            begin = None if start is None else {**start, **fixed}
+            if begin is None or not isinstance(rows, Rows) or len(rows.X) > SAMPLE_ROWS:
+                return fit_rows(rows, fixed, tol, max_iter, begin)
+            return steps_from(rows, fixed, tol, max_iter, begin)
 
     # -- likelihood --------------------------------------------------------------------------------------------------------
 

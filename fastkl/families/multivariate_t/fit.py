@@ -7,6 +7,7 @@ several maxima, one for each group of rows: a few steps from every start tell th
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ TRIAL_ROWS = 2048
 HELD_DF = (0.5, 1.0, 3.0)
 HIGHER = 1e-9  # relative to the likelihood, or per unit of weight
 NEAR = 0.2  # of the scale, or relative
+FRAME_ROWS = 64  # of the largest weights, whose distances tell what has collapsed
 FOLLOWED = 3  # starts that are followed to their maximum
 MOST_STEPS = 400  # of ECME, before the ascent takes over
 NORMAL_LIMIT = "No maximum at a finite df is as high as that of the normal distribution: df is infinite"
@@ -41,13 +43,33 @@ Found = tuple[Floats, Floats, float, float, int, bool]  # loc, scale, k, log-lik
 
 def fit_rows(rows: AnyRows, fixed: Params, tol: float, max_iter: int, start: Params | None = None) -> Fit:
     """The maximum on a sample of the rows by ECME, and from there that on all of them, by ``Ascent``; from a start at once."""
-    unit = 1.0
-    if isinstance(rows, Rows) and rows.weights is not None:
-        # the weight of a row far out is divided by the square of its distance: of 1e-300 nothing would be left
-        exponent = int(np.frexp(rows.weights.max())[1])
-        rows, unit = replace(rows, weights=np.ldexp(rows.weights, -exponent)), float(np.ldexp(1.0, exponent))
+    rows, unit = _in_range(rows)
     fit = _fitted(rows, fixed, tol, max_iter, start)
     return fit if fit.log_likelihood is None else replace(fit, log_likelihood=fit.log_likelihood * unit)
+
+
+def steps_from(rows: Rows, fixed: Params, tol: float, max_iter: int, start: Params) -> Fit:
+    """So many steps of ECME from a place; what tells a collapse and columns that are next to dependent is read from there."""
+    heavy = slice(None) if rows.weights is None else np.argpartition(-rows.weights, min(FRAME_ROWS, len(rows.X)) - 1)
+    distance = np.median(np.abs(rows.X[heavy][:FRAME_ROWS] - start["loc"]), axis=0)
+    frame = Frame((start["loc"], start["scale"]), start["loc"], np.maximum(distance, 1e-300), start["scale"])
+    if "scale" not in fixed and oblique_root(frame) is not None:
+        return fit_rows(rows, fixed, tol, max_iter, start)
+    rows, unit = _in_range(typical_first(rows, start["loc"], np.sqrt(np.diag(start["scale"]))))
+    fit = _fit_from(rows, rows, fixed, tol, max_iter, start, None if "scale" in fixed else frame)
+    assert fit.log_likelihood is not None
+    return replace(fit, log_likelihood=fit.log_likelihood * unit)
+
+
+def _in_range(rows: AnyRows) -> tuple[Any, float]:
+    """The rows with weights of about 1 at most, and the unit of these.
+
+    The weight of a row far out is divided by the square of its distance: of 1e-300 nothing would be left.
+    """
+    if not isinstance(rows, Rows) or rows.weights is None:
+        return rows, 1.0
+    exponent = int(np.frexp(rows.weights.max())[1])
+    return replace(rows, weights=np.ldexp(rows.weights, -exponent)), float(np.ldexp(1.0, exponent))
 
 
 def _fitted(
