@@ -37,7 +37,7 @@ def draw_labels(uint64_t[::1] seeds, Py_ssize_t n, Py_ssize_t n_p):
 
 def score_permutations(uint64_t[:, ::1] seeds, Py_ssize_t n_p, const int32_t[:, ::1] neighbors, const double[::1] score,
                        int n_threads):
-    """Sums of scores as above for random labels with ``n_p`` ones: (g, 2, ``LANES``), for seeds (g, ``LANES``), which are used up."""
+    """Sums of scores as above for random labels with ``n_p`` ones: (g, 2, ``LANES``). Seeds (g, ``LANES``) are used up."""
     cdef Py_ssize_t n = neighbors.shape[0], k = neighbors.shape[1], groups = seeds.shape[0], g
     cdef Py_ssize_t done = 0, stop, wave = n_threads  # a group is 64 or more permutations of all rows
     cdef double began
