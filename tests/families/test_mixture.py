@@ -149,6 +149,16 @@ def test_a_component_that_loses_its_rows():
         mixture.fit(rows, 1e-9, 100)
 
 
+def test_an_ascent_ends_where_maps_go_to_and_fro_between_roundings():
+    """Of components far from each other the first map is the last; a second one may change a digit, and a third one back."""
+    rng = np.random.default_rng(0)
+    mixture = Mixture([families.Gamma(), families.Gamma()])
+    X = np.concatenate([rng.gamma(50.0, scale, size=(9000, 1)) for scale in (1e-6, 1.0)])
+    start = {"weights": [0.5, 0.5], "shape": [50.0, 50.0], "scale": [1e-6, 1.0]}
+    fit, _ = mixture.fit(Rows(X), 1e-13, 1000, start)
+    assert fit.converged and fit.n_iter < 20
+
+
 def test_the_correction_makes_newton_steps_of_a_quadratic():
     """On a quadratic with curvature A, maps that step by the gradient: after as many pairs as columns S gives Newton's step."""
     rng = np.random.default_rng(0)
