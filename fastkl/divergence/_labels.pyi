@@ -7,10 +7,3 @@ def score_labels(
     labels: npt.NDArray[np.uint8], neighbors: npt.NDArray[np.int32], score: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]: ...
 def draw_labels(seeds: npt.NDArray[np.uint64], n: int, n_p: int) -> npt.NDArray[np.uint8]: ...
-def score_permutations(
-    seeds: npt.NDArray[np.uint64],
-    n_p: int,
-    neighbors: npt.NDArray[np.int32],
-    score: npt.NDArray[np.float64],
-    n_threads: int,
-) -> npt.NDArray[np.float64]: ...

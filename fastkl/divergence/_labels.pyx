@@ -1,10 +1,5 @@
-"""Permuted labels on a graph of neighbours (``fk_labels.h``): random labels, and the scores of all rows under them.
+"""Permuted labels on a graph of neighbours (``fk_labels.h``): random labels, and the scores of all rows under them."""
 
-Every group of permutations has its own seeds and its own labels, so results are the same for any number of threads.
-"""
-
-from cython.parallel cimport prange, threadid
-from fastkl._core._waves cimport next_wave, perf_counter
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 import numpy as np
@@ -33,22 +28,3 @@ def draw_labels(uint64_t[::1] seeds, Py_ssize_t n, Py_ssize_t n_p):
     with nogil:
         fk_draw_labels(&seeds[0], n, n_p, &labels[0, 0])
     return np.asarray(labels)
-
-
-def score_permutations(uint64_t[:, ::1] seeds, Py_ssize_t n_p, const int32_t[:, ::1] neighbors, const double[::1] score,
-                       int n_threads):
-    """Sums of scores as above for random labels with ``n_p`` ones: (g, 2, ``LANES``). Seeds (g, ``LANES``) are used up."""
-    cdef Py_ssize_t n = neighbors.shape[0], k = neighbors.shape[1], groups = seeds.shape[0], g
-    cdef Py_ssize_t done = 0, stop, wave = n_threads  # a group is 64 or more permutations of all rows
-    cdef double began
-    cdef double[:, :, ::1] sums = np.empty((groups, 2, FK_LABELS))
-    cdef uint8_t[:, :, ::1] labels = np.empty((n_threads, n, FK_LABELS), dtype=np.uint8)
-    cdef uint8_t *own
-    while done < groups:
-        began, stop = perf_counter(), min(groups, done + wave)
-        for g in prange(done, stop, schedule="dynamic", num_threads=n_threads, nogil=True):
-            own = &labels[threadid(), 0, 0]
-            fk_draw_labels(&seeds[g, 0], n, n_p, own)
-            fk_score_labels(own, &neighbors[0, 0], n, k, &score[0], &sums[g, 0, 0], &sums[g, 1, 0])
-        done, wave = stop, next_wave(wave, began, n_threads)
-    return np.asarray(sums)

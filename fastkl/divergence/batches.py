@@ -189,7 +189,8 @@ def entropy_batches(
     """
     check_auto_or_knn(method)
     checked, weights = checked_source(p, "p", columns, sample_weight_p)
-    sample = SourceSample(checked, "p", weights, _checked_rows(shard_rows), n_jobs)
+    require_count(shard_rows, "shard_rows")
+    sample = SourceSample(checked, "p", weights, shard_rows, n_jobs)
     if sample.n_columns > 1:
         with errors_by_names(only_text(sample.names)):
             refuse_surfaces(sample.rows_throughout(-(-sample.n_rows // LOOKED_AT)))
@@ -280,11 +281,11 @@ def _scale(*samples: SourceSample) -> float:
 
 def _sources(p: tuple[Any, Any], q: tuple[Any, Any], columns: Any, shard_rows: int, n_jobs: int | None) -> SourcePair:
     """Both samples, each given with its weights; all that can be refused without reading is refused first."""
-    rows = _checked_rows(shard_rows)
+    require_count(shard_rows, "shard_rows")
     checked_p, weight_p = checked_source(p[0], "p", columns, p[1])
     checked_q, weight_q = checked_source(q[0], "q", columns, q[1])
-    first = SourceSample(checked_p, "p", weight_p, rows, n_jobs)
-    second = SourceSample(checked_q, "q", weight_q, rows, n_jobs)
+    first = SourceSample(checked_p, "p", weight_p, shard_rows, n_jobs)
+    second = SourceSample(checked_q, "q", weight_q, shard_rows, n_jobs)
     if first.n_columns != second.n_columns:
         raise ValueError(
             f"p has {first.n_columns} columns and q has {second.n_columns}; they must have the same columns."
@@ -293,9 +294,3 @@ def _sources(p: tuple[Any, Any], q: tuple[Any, Any], columns: Any, shard_rows: i
     if first.dtype != second.dtype:
         first.dtype = second.dtype = float
     return SourcePair(first, second)
-
-
-def _checked_rows(shard_rows: int) -> int:
-    """The number of rows of a shard."""
-    require_count(shard_rows, "shard_rows")
-    return int(shard_rows)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from fastkl.divergence.estimate import Estimate, OfBoth
+from fastkl.divergence.estimate import Estimate, OfBoth, doubted
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.tables import column_names, is_table
 
@@ -53,26 +53,19 @@ def estimate_by_names(estimate: Estimate, names: Sequence[Any]) -> Estimate:
 
 def estimate_in_words(estimate: Estimate, called: Sequence[str]) -> Estimate:
     """An estimate whose reasons are about columns by what these are called."""
-    if not estimate.reasons:
-        return estimate
-    diagnostics = {**estimate.diagnostics, "reasons": [in_words(reason, called) for reason in estimate.reasons]}
-    return Estimate(float(estimate), estimate.standard_error, estimate.n_samples, estimate.method, diagnostics)
+    reasons = [in_words(reason, called) for reason in estimate.reasons]
+    return doubted(estimate, reasons) if reasons else estimate
 
 
-def error_by_names(error: DegenerateDataError, names: Sequence[Any]) -> DegenerateDataError:
-    """An error about columns by their names."""
-    return error_in_words(error, [repr(name) for name in names])
-
-
-def error_in_words(error: DegenerateDataError, called: Sequence[str]) -> DegenerateDataError:
-    """An error about columns by what these are called."""
-    return DegenerateDataError(in_words(str(error), called), error.column)
+def errors_by_names(names: Sequence[Any]) -> AbstractContextManager[None]:
+    """Errors that are raised within are about columns by their names."""
+    return errors_in_words([repr(name) for name in names])
 
 
 @contextmanager
-def errors_by_names(names: Sequence[Any]) -> Iterator[None]:
-    """Errors that are raised within are about columns by their names."""
+def errors_in_words(called: Sequence[str]) -> Iterator[None]:
+    """Errors that are raised within are about columns by what these are called."""
     try:
         yield
     except DegenerateDataError as error:
-        raise error_by_names(error, names) from error.__cause__
+        raise DegenerateDataError(in_words(str(error), called), error.column) from error.__cause__

@@ -146,9 +146,8 @@ def _read(values: Any, name: str) -> FloatArray:
     try:
         array = np.asarray(look(values.detach().cpu() if hasattr(values, "detach") else values, name))
     except SourceError as error:
-        if not isinstance(error.__cause__, ValueError) or hasattr(
-            values, "detach"
-        ):  # else a list that is no array, whose rows are of different lengths
+        # a list that numpy takes for no array has rows of different lengths
+        if not isinstance(error.__cause__, ValueError) or hasattr(values, "detach"):
             raise
         raise ValueError(
             f"{name} has rows of different lengths. Fill the shorter ones up with any number, and give lengths=."
@@ -219,9 +218,7 @@ def _terms(log_ratio: FloatArray, form: str) -> FloatArray:
 def _doubts(log_ratio: FloatArray, ratio: Mean, form: str) -> tuple[list[str], float]:
     """Reasons not to trust the mean, and the tail index of q/p over whole draws."""
     finite = np.isfinite(log_ratio)
-    tail = (
-        tail_index(np.exp(log_ratio[finite] - log_ratio[finite].max(initial=-np.inf))) if finite.any() else float("nan")
-    )
+    tail = tail_index(np.exp(log_ratio[finite] - log_ratio[finite].max())) if finite.any() else float("nan")
     reasons = []
     if not finite.all():
         reasons.append(f"{int((~finite).sum())} draws have probability 0 under q: the divergence is infinite.")

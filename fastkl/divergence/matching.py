@@ -205,11 +205,8 @@ def _warn_of_heights(p: NDArray[Any], q: NDArray[Any], call: str) -> None:
         return
     if min(np.ptp(p), np.ptp(q)) == 0 or np.array_equal(np.sort(p), np.sort(q)) or np.corrcoef(p, q)[0, 1] < _TOGETHER:
         return
-    counted = (
-        ""
-        if "counts=True" in call
-        else f", and counts for fastkl.{call.replace('discrete', 'categorical')}(counts=True)"
-    )
+    counted = f", and counts for fastkl.{call.replace('discrete', 'categorical')}(counts=True)"
+    counted = "" if "counts=True" in call else counted
     warn(
         f"Both arguments are vectors of {len(p)} numbers >= 0 with the sum {total:.6g} that rise and fall together, taken for "
         f"samples of {len(p)} values. Heights of the same bins, divided by their sum, are for fastkl.{call}{counted}.",
@@ -230,11 +227,8 @@ def _vector_of_shares(data: Any) -> NDArray[Any] | None:
         return None
     try:
         values = np.asarray(data)
-    except (
-        TypeError,
-        RuntimeError,
-    ):  # a tensor that is not in main memory, of bfloat16 or with gradients; its reader says so
-        return None
+    except (TypeError, RuntimeError):
+        return None  # a tensor that is not in main memory, of bfloat16 or with gradients; its reader says so
     if values.ndim != 1 or values.dtype.kind not in "fiu" or not (values >= 0.0).all():
         return None
     return values

@@ -9,7 +9,6 @@ neighbours enters its error.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from fastkl._core.blas_threads import single_threaded_blas
 from fastkl._core.means import Mean
 from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, FloatArray, Sample, weighted_sample
-from fastkl.divergence.column_words import error_in_words, errors_by_names
+from fastkl.divergence.column_words import errors_by_names, errors_in_words
 from fastkl.divergence.common_cubes import terms_of_cubes
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
@@ -124,12 +123,8 @@ def mutual_information(
     options = Options("common_radius", standard_error=standard_error, random_state=one_seed(random_state, rng))
     sides = Kinds.of(x, "x"), Kinds.of(y, "y")
     weights = read_weights(sample_weight, sides[0].n_rows)
-
     if any(side.labels is not None for side in sides):
-        with_error = replace(options, standard_error=True)
-        return information_with_labels(
-            sides, weights, options, n_jobs, lambda x, y, masses: _of_columns(x, y, masses, with_error, n_jobs)
-        )
+        return information_with_labels(sides, weights, options, n_jobs, _of_columns)
     return _of_columns(*sides, weights, options, n_jobs)
 
 
@@ -137,10 +132,8 @@ def _of_columns(x: Kinds, y: Kinds, weights: FloatArray | None, options: Options
     """Of numbers and numbers, which errors call by their names."""
     assert x.numbers is not None
     assert y.numbers is not None
-    try:
+    with errors_in_words([*x.called, *y.called]):
         return _of_numbers(x.numbers, y.numbers, weights, options, n_jobs)
-    except DegenerateDataError as error:
-        raise error_in_words(error, [*x.called, *y.called]) from error.__cause__
 
 
 def _of_numbers(

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from fastkl import permutation_test
-from fastkl.divergence._labels import LANES, draw_labels, score_labels
+from fastkl.divergence._labels import score_labels
 from fastkl.divergence.nearest.coordinates import normal_scores
-from fastkl.divergence.significance import combined_test, contrasts
+from fastkl.divergence.significance import contrasts, random_labels
 from fastkl.divergence.significance.combined_test import _p_values
 
 KINDS = {
@@ -96,20 +96,6 @@ def test_the_smallest_p_value_and_the_same_numbers_for_any_threads():
     z = r.normal(size=(60, 2))
     assert permutation_test(x, z, random_state=3, n_jobs=1) == permutation_test(x, z, random_state=3, n_jobs=2)
     assert permutation_test(x, z, random_state=3) == permutation_test(x.astype(np.float64), z, random_state=3)
-
-
-def test_random_labels_are_sets_of_one_size_all_equally_likely():
-    """Of 6 rows 2 are of p: 15 sets, with the same frequency in every lane and over the lanes."""
-    r, sets = np.random.default_rng(11), []
-    for _ in range(400):
-        labels = draw_labels(r.integers(0, 2**63, LANES, dtype=np.uint64), 6, 2)
-        assert labels.shape == (6, LANES)
-        assert (labels.sum(axis=0) == 2).all()
-        sets.append(2 ** np.arange(6) @ labels)
-    for some in (np.array(sets).ravel(), np.array(sets)[:, 0], np.array(sets)[:, -1]):
-        counts = np.unique(some, return_counts=True)[1]
-        assert len(counts) == 15
-        assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_terms_of_rows_do_not_know_which_sample_they_are_of():
@@ -209,7 +195,7 @@ def test_a_thread_takes_few_bytes_for_each_row(monkeypatch):
             before.append(tracemalloc.get_traced_memory()[0])
         return score_labels(*arguments)
 
-    monkeypatch.setattr(combined_test, "score_labels", watched)
+    monkeypatch.setattr(random_labels, "score_labels", watched)
     X, Y = rng.normal(size=(30_000, 2)), rng.normal(size=(30_000, 2))
     tracemalloc.start()
     try:

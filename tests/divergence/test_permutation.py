@@ -9,7 +9,7 @@ from scipy.special import digamma
 
 from fastkl import DensityMLE, FactorAnalysisMLE, vuong_test
 from fastkl.divergence import permutation_test, subsampling_interval
-from fastkl.divergence._labels import LANES, score_labels, score_permutations
+from fastkl.divergence._labels import LANES, draw_labels, score_labels
 
 
 def slow_statistic(X, from_p, k):
@@ -60,11 +60,12 @@ def test_random_labels_are_subsets_of_the_right_size_and_all_equally_likely():
     n, n_p, groups = 7, 3, 300
     seeds = np.random.default_rng(0).integers(0, 2**63, (groups, LANES)).astype(np.uint64)
     ring = ((np.arange(n)[:, np.newaxis] + np.arange(1, 3)) % n).astype(np.int32)
-    sizes = score_permutations(seeds.copy(), n_p, ring, np.ones(3), 2)
+    drawn = [draw_labels(own, n, n_p) for own in seeds]
+    sizes = np.array([score_labels(labels, ring, np.ones(3)) for labels in drawn])
     np.testing.assert_array_equal(sizes[:, 0], n_p)
     np.testing.assert_array_equal(sizes[:, 1], n_p - n)
     # How many of the 35 sets hold how many pairs of neighbours on the ring.
-    sums = score_permutations(seeds, n_p, ring, np.array([0.0, 1.0, 2.0]), 1)[:, 0].ravel()
+    sums = np.array([score_labels(labels, ring, np.array([0.0, 1.0, 2.0]))[0] for labels in drawn]).ravel()
     exact = [sum((i + step) % n in chosen for i in chosen for step in (1, 2)) for chosen in combinations(range(n), n_p)]
     values, counts = np.unique(exact, return_counts=True)
     observed = np.array([np.sum(sums == v) for v in values])

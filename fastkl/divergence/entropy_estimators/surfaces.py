@@ -27,13 +27,7 @@ _LEFT = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-5}
 
 
 def refuse_surfaces(X: NDArray[Any]) -> None:
-    """DegenerateDataError for rows on a plane or on a surface of second degree, naming the columns of its equation.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32 or float64, finite
-        The rows.
-    """
+    """DegenerateDataError for rows (n, d) on a plane or on a surface of second degree, naming the columns of its equation."""
     n, d = X.shape
     looked_at = X[:: -(-n // LOOKED_AT)]
     for among, in_words in ((X, "only"), (looked_at, f"in nearly all rows (all {len(looked_at)} that were looked at)")):

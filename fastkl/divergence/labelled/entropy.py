@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import kruskal
 
 from fastkl.divergence.arguments import Sample, weighted_sample
-from fastkl.divergence.column_words import error_by_names, estimate_by_names
+from fastkl.divergence.column_words import errors_by_names, estimate_by_names
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.labelled.mixed_rows import MixedTables
 from fastkl.divergence.labelled.rows_by_label import LabelledRows, Part, said_of_parts, taken_together, variance_between
@@ -81,10 +81,11 @@ def _of_rows(
     """The entropy of the numbers of some labels; DegenerateDataError with their name, and the column's, where they have none."""
     numbers, _, weights = rows.among(kept, np.ones(len(kept)))
     try:
-        return estimate_by_names(of_numbers(weighted_sample(np.ascontiguousarray(numbers), weights, n_jobs)), names[1])
+        with errors_by_names(names[1]):
+            found = of_numbers(weighted_sample(np.ascontiguousarray(numbers), weights, n_jobs))
     except DegenerateDataError as error:
-        said = error_by_names(error, names[1])
-        raise DegenerateDataError(f"Of the rows with {names[0]}: {said}", said.column) from error
+        raise DegenerateDataError(f"Of the rows with {names[0]}: {error}", error.column) from error
+    return estimate_by_names(found, names[1])
 
 
 def _differ(rows: LabelledRows, kept: NDArray[np.bool_]) -> bool:

@@ -97,8 +97,8 @@ def _called(data: Any, name: str, places: Sequence[int]) -> list[str]:
     return [f"{repr(names[j]) if names else j} of {name}" for j in places]
 
 
-# Of numbers and numbers, with the masses of the rows.
-OfNumbers = Callable[[Kinds, Kinds, FloatArray | None], Estimate]
+# Of numbers and numbers, with the masses of the rows, and of threads.
+OfNumbers = Callable[[Kinds, Kinds, FloatArray | None, Options, int | None], Estimate]
 
 
 def information_with_labels(
@@ -108,25 +108,10 @@ def information_with_labels(
     n_jobs: int | None,
     of_numbers: OfNumbers,
 ) -> Estimate:
-    """The mutual information of two sides, one of which at least has labels.
+    """The mutual information of two sides, one of which at least has labels; ``of_numbers`` estimates that of numbers alone.
 
-    Parameters
-    ----------
-    sides : pair of Kinds
-        The two.
-    weights : ndarray of shape (n,) or None
-        Masses of the rows.
-    options : Options
-        With the seed, and whether a standard error is wanted.
-    n_jobs : int or None
-        Threads.
-    of_numbers : callable
-        What estimates the mutual information of numbers alone.
-
-    Raises
-    ------
-    DegenerateDataError
-        Too few rows, labels that tell nothing, or none that are frequent enough to look at numbers among rows with equal ones.
+    DegenerateDataError for too few rows, labels that tell nothing, or none that are frequent enough to look at numbers among rows
+    with equal ones.
     """
     x, y = sides
     if x.n_rows != y.n_rows:
@@ -186,7 +171,8 @@ class _Among(NamedTuple):
         varying = [side.at(rows).varying() for side in (self.x, self.y)]
         if not (varying[0].called and varying[1].called):
             return Estimate(0.0, 0.0, len(rows), "by labels", {"reasons": []})
-        return self.of_numbers(varying[0], varying[1], self.masses[rows] if self.weighted else None)
+        masses = self.masses[rows] if self.weighted else None
+        return self.of_numbers(varying[0], varying[1], masses, self.options, self.n_jobs)
 
 
 class _Term(NamedTuple):

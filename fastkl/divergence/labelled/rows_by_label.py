@@ -60,17 +60,7 @@ class LabelledRows(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What is found of the numbers among rows of some labels.
-
-    Parameters
-    ----------
-    name : str
-        The labels.
-    found : Estimate
-        What is found.
-    share : float
-        How much of the whole it counts for.
-    """
+    """What is found of the numbers among rows of some labels, their name, and how much of the whole it counts for."""
 
     name: str
     found: Estimate
@@ -78,17 +68,7 @@ class Part(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Rows of one label, or of several rare ones, in both tables.
-
-    Parameters
-    ----------
-    name : str
-        The label.
-    kept : ndarray of shape (labels,), bool
-        Which labels they are.
-    pair : SamplePair
-        Their numbers.
-    """
+    """Numbers of rows of one label, or of several rare ones, in both tables; ``kept`` (labels,) says which labels they are."""
 
     name: str
     kept: NDArray[np.bool_]

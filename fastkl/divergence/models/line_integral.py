@@ -67,14 +67,8 @@ class Integral(NamedTuple):
 def expectation_on_a_line(p: Model, terms: Terms, q: Model | None = None) -> Integral | None:
     """E_p[terms(X)] for a density p of one column, or None where quadrature does not reach it.
 
-    Parameters
-    ----------
-    p : Model
-        A density that can be drawn from.
-    terms : callable
-        ``terms(rows)`` for rows of shape (n, 1); may be infinite where p has mass, and is then the answer.
-    q : Model or None
-        Another density in the terms, whose quantiles cut the line too.
+    ``terms(rows)``, for rows (n, 1), may be infinite where p has mass, and is then the answer. ``q`` is another density in them,
+    whose quantiles cut the line too.
     """
     cuts = _cuts(p, q)
     line = None if cuts is None else _Line.through(cuts, p)

@@ -88,10 +88,6 @@ def common_factors(p: Model, q: Model) -> list[tuple[Model, Model]] | None:
     return [(part, theirs[columns]) for columns, part in mine.items()] if mine.keys() == theirs.keys() else None
 
 
-def no_closed_form(p: Model, q: Model) -> None:
-    """Of a divergence for which no pair of families has one."""
-
-
 def mean_of_draws(terms: FloatArray, _: Callable[[], FloatArray | None]) -> Estimate:
     """Mean over draws from p with its standard error; infinite values stay infinite."""
     mean = Mean.of(terms)
@@ -100,11 +96,6 @@ def mean_of_draws(terms: FloatArray, _: Callable[[], FloatArray | None]) -> Esti
     reasons = heavy_terms(terms)
     diagnostics = {"n_draws": mean.n_rows, "reasons": reasons}
     return Estimate(mean.value, mean.error, mean.n_rows, "monte_carlo", diagnostics)
-
-
-def no_bounds(estimate: Estimate, p: Model, q: Model) -> Estimate:
-    """Of a divergence for which no bounds are known."""
-    return estimate
 
 
 def _part_missing(model: Model, mass: float) -> str:
@@ -149,9 +140,9 @@ class Expectation:
     terms : callable
         ``terms(p, q, rows)`` gives the values at rows of p, (n,), whose mean is the divergence.
     closed_form : callable
-        ``closed_form(p, q)`` gives the divergence, or None where none is known.
+        ``closed_form(p, q)`` gives the divergence, or None where none is known, as of all pairs by default.
     with_bounds : callable
-        An estimate from draws with bounds among its diagnostics, where some are known.
+        An estimate from draws with bounds among its diagnostics, where some are known; by default none.
     of_draws : callable
         ``of_draws(terms, at_draws_of_q)``: the estimate from the terms at draws from p, and a function that gives those at
         draws from q (None where it cannot be drawn); by default the mean of the former.
@@ -164,8 +155,8 @@ class Expectation:
     """
 
     terms: Callable[[Model, Model, NDArray[np.float64]], FloatArray]
-    closed_form: Callable[[Model, Model], float | None] = no_closed_form
-    with_bounds: Callable[[Estimate, Model, Model], Estimate] = no_bounds
+    closed_form: Callable[[Model, Model], float | None] = lambda p, q: None
+    with_bounds: Callable[[Estimate, Model, Model], Estimate] = lambda estimate, p, q: estimate
     of_draws: Callable[[FloatArray, Callable[[], FloatArray | None]], Estimate] = mean_of_draws
     additive: bool = True
     invariant: bool = True

@@ -29,15 +29,7 @@ LOWEST = -700.0  # of log p/q: beyond it the terms have reached their limits
 
 
 def log_ratio_mean(log_ratio: FloatArray, at_draws_of_q: Callable[[], FloatArray | None]) -> Estimate:
-    """The mean under p of log p/q.
-
-    Parameters
-    ----------
-    log_ratio : ndarray of shape (n,)
-        log p/q at draws from p.
-    at_draws_of_q : callable
-        Gives it at n draws from q; None where q cannot be drawn.
-    """
+    """The mean under p of log p/q, from this at n draws from p, and at as many from q (None where q cannot be drawn)."""
     size, impossible = len(log_ratio), int(np.isposinf(log_ratio).sum())
     if impossible:
         reason = f"{impossible} of {size} draws from p have density 0 under q, so the divergence is infinite."

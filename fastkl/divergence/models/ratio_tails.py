@@ -70,13 +70,7 @@ def doubts_of_halves(of_p: Mean, of_q: Mean) -> list[str]:
 
 
 def tail_index(values: FloatArray) -> float:
-    """Shape of the generalised Pareto distribution of the largest values; below 0 for a bounded tail, nan for few.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Not NaN.
-    """
+    """Shape of the generalised Pareto distribution of the largest values; below 0 for a bounded tail, nan for few."""
     n = len(values)
     kept = min(n // 5, int(3.0 * np.sqrt(n)))
     if kept < 20:

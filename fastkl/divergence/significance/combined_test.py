@@ -12,19 +12,18 @@ differences of means or nothing, many show those of densities.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, gammaincc
+from scipy.special import gammaincc
 
-from fastkl._core._threads import effective_n_threads
 from fastkl._core.blas_threads import single_threaded_blas
-from fastkl.divergence._labels import LANES, draw_labels, score_labels
+from fastkl.divergence._labels import LANES
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.nearest.coordinates import normal_scores
 from fastkl.divergence.significance import contrasts
+from fastkl.divergence.significance.random_labels import neighbor_statistic, over_permutations
 from fastkl.spatial import NeighborIndex
 
 # Numbers of neighbours beside the many of the caller.
@@ -124,33 +123,16 @@ def combined_test(
         sums = sum(terms[i : i + _BLOCK].T @ labels[i : i + _BLOCK].astype(np.float64) for i in range(0, total, _BLOCK))
         differ = sums / n - (balance - sums) / (total - n)
         found = [statistic(differ) for statistic in statistics]
-        for graph in graphs:
-            in_p, in_q = score_labels(labels, graph, _neighbor_scores(graph.shape[1]))
-            found.append(in_p / n + in_q / (total - n))
-        return np.array(found)
+        return np.array(found + [neighbor_statistic(labels, graph) for graph in graphs])
 
-    def of_group(seeds: NDArray[np.uint64]) -> FloatArray:
-        return of_labels(draw_labels(seeds, total, n))
-
-    groups = -(-n_permutations // LANES)
-    seeds = rng.randint(0, np.iinfo(np.int64).max, size=(groups, LANES)).astype(np.uint64)
-    with single_threaded_blas(), ThreadPoolExecutor(effective_n_threads(n_jobs)) as pool:
+    with single_threaded_blas():
         first = of_labels(np.repeat(own[:, np.newaxis], LANES, axis=1))[:, :1]
-        try:
-            permuted = np.concatenate(list(pool.map(of_group, seeds)), axis=1)
-        except BaseException:  # Ctrl-C too: groups that have not begun are not waited for
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    permuted = over_permutations(of_labels, (n, total - n), n_permutations, rng, n_jobs)
     together = _together(names, np.concatenate([first, permuted], axis=1), total)
     if not np.ptp(near, axis=0).any():
         together[:] = 0.0  # all rows are alike: neighbours are a matter of chance
     some = together[: n_permutations + 1]  # the last group may be drawn for means and deviations alone
     return float(np.mean(some >= some[0] * (1.0 - 1e-9))), float(first[-1, 0]) if graphs else 0.0
-
-
-def _neighbor_scores(k: int) -> FloatArray:
-    count = np.arange(k + 1)
-    return np.asarray(digamma(count + 1.0) - digamma(k - count + 1.0))
 
 
 def _terms(blocks: contrasts.Blocks) -> tuple[list[tuple[str, str]], FloatArray, list[Statistic]]:

@@ -54,18 +54,9 @@ class Evidence:
 def evidence_of_difference(
     x: FloatArray, low: float, y: FloatArray, high: float, guesses: tuple[float, float], slope: float
 ) -> Evidence:
-    """What rows x, none below ``low``, and y, none above ``high``, say of E x - E y.
+    """What independent rows x, none below ``low``, and y, none above ``high``, say of E x - E y.
 
-    Parameters
-    ----------
-    x, y : ndarray of shape (n,), (m,)
-        Independent rows of two samples.
-    low, high : float
-        Bounds that were known before the rows.
-    guesses : pair of float
-        Of the two means, from elsewhere.
-    slope : float
-        R > 0, from elsewhere.
+    The bounds, ``guesses`` of the two means, and ``slope``, which is R > 0, are known before the rows.
     """
     cost = _cost(x - low, guesses[0] - low, slope / len(x)) + _cost(high - y, high - guesses[1], slope / len(y))
     return Evidence(slope, slope * float(x.mean() - y.mean()), cost)

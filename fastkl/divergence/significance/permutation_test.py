@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, digamma
+from scipy.special import betaincinv
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.text_tables import html_facts
 from fastkl._core.warned import warn
-from fastkl.divergence._labels import LANES, score_labels, score_permutations
+from fastkl.divergence._labels import LANES
 from fastkl.divergence.arguments import FloatArray, require_count, resolve_neighbors
 from fastkl.divergence.column_words import by_names
 from fastkl.divergence.interval_picture import interval_picture
@@ -29,6 +29,7 @@ from fastkl.divergence.nearest.serial import dwelling_reasons, serial_reasons
 from fastkl.divergence.operands import WITH_A_SAMPLE, Rules, names_of, operands, sample_pair
 from fastkl.divergence.options import Options, one_seed
 from fastkl.divergence.significance.combined_test import combined_test
+from fastkl.divergence.significance.random_labels import neighbor_statistic, over_permutations
 from fastkl.spatial import NeighborIndex
 
 # Fewer assignments of the labels leave no p-value below .05.
@@ -224,7 +225,11 @@ def permutation_test_by_kind(
     _warn_of_few(len(X), len(Y))
     k = resolve_neighbors(None, len(X) + len(Y), default=_many_neighbors(len(X) + len(Y)))
     if not X.shape[1] and _are_distinct(columns.labels):
-        _warn_of_distinct()
+        warn(
+            "No label comes twice in p and q together, so labels tell nothing about their distributions, and the p-value is 1. "
+            "If they are numbers as text, convert them; if identifiers, leave them out.",
+            UserWarning,
+        )
         return PermutationTest(0.0, 1.0, n_permutations, k)
     p_value, statistic = combined_test(X, Y, k, n_permutations, rng, n_jobs, columns.labels)
     return PermutationTest(statistic, p_value, n_permutations, k)
@@ -238,13 +243,13 @@ def _by_neighbors(
     order = rng.permutation(n + m)
     index = NeighborIndex(_unit_scale(np.concatenate([pair.p.X, pair.q.X])[order]), n_jobs=n_jobs)
     neighbors = index.neighbors_self(k)
-    score = np.asarray(digamma(np.arange(k + 1) + 1.0) - digamma(k - np.arange(k + 1) + 1.0))
-    labels = np.zeros((n + m, LANES), dtype=np.uint8)
-    labels[:, 0] = order[index.order] < n
-    statistic = float(_statistics(score_labels(labels, neighbors, score), n, m)[0])
-    seeds = rng.randint(0, np.iinfo(np.int64).max, size=(-(-n_permutations // LANES), LANES)).astype(np.uint64)
-    sums = score_permutations(seeds, n, neighbors, score, effective_n_threads(n_jobs))
-    permuted = _statistics(np.moveaxis(sums, 1, 0), n, m).ravel()[:n_permutations]
+
+    def of_labels(labels: NDArray[np.uint8]) -> FloatArray:
+        return neighbor_statistic(labels, neighbors)[np.newaxis]
+
+    own = (order[index.order] < n).astype(np.uint8)
+    statistic = float(of_labels(np.repeat(own[:, np.newaxis], LANES, axis=1))[0, 0])
+    permuted = over_permutations(of_labels, (n, m), n_permutations, rng, n_jobs)[0, :n_permutations]
     as_large = int(np.sum(permuted >= statistic - 1e-12))
     return PermutationTest(statistic, (as_large + 1.0) / (n_permutations + 1.0), n_permutations, k)
 
@@ -266,14 +271,6 @@ def _are_distinct(labels: tuple[NDArray[Any], NDArray[Any]]) -> bool:
     return all(len(np.unique(column)) == len(both) for column in both.T)
 
 
-def _warn_of_distinct() -> None:
-    warn(
-        "No label comes twice in p and q together, so labels tell nothing about their distributions, and the p-value is 1. If "
-        "they are numbers as text, convert them; if identifiers, leave them out.",
-        UserWarning,
-    )
-
-
 def _many_neighbors(rows: int) -> int:
     return int(np.clip(rows // 10, 5, 50))
 
@@ -287,8 +284,3 @@ def _unit_scale(X: NDArray[Any]) -> NDArray[Any]:
     if X.dtype == np.float32:
         return X
     return np.ldexp(X, -int(np.frexp(np.abs(X).max())[1]))
-
-
-def _statistics(sums: FloatArray, n: int, m: int) -> FloatArray:
-    """The statistic, from sums of scores over the n rows with one label and the m rows with the other."""
-    return np.asarray(sums[0] / n + sums[1] / m)

@@ -250,14 +250,6 @@ def _no_tail(p: Profile) -> float:
     return 0.0
 
 
-def _miller_madow_tail(p: Profile) -> float:
-    return -0.5 / p.n
-
-
-def _chao_wang_jost_tail(p: Profile) -> float:
-    return unseen_tail(p.once / p.n, p.once, p.twice, p.n)
-
-
 def unseen_tail(share: float, once: float, twice: float, n: float) -> float:
     """What unseen symbols add to an entropy, share * sum_{r >= n} x^(r - n + 1) / r with x = 1 - A (Chao, Wang and Jost).
 
@@ -359,9 +351,9 @@ def _nsb(p: Profile, size: int) -> tuple[float, float]:
 
 _METHODS: dict[str, Callable[[Profile, int], tuple[float, float]]] = {
     "plugin": _summed(_plugin_terms, _no_tail),
-    "miller_madow": _summed(_miller_madow_terms, _miller_madow_tail),
+    "miller_madow": _summed(_miller_madow_terms, lambda p: -0.5 / p.n),
     "zhang": _summed(_zhang_terms, _no_tail),
-    "chao_wang_jost": _summed(_zhang_terms, _chao_wang_jost_tail),
+    "chao_wang_jost": _summed(_zhang_terms, lambda p: unseen_tail(p.once / p.n, p.once, p.twice, p.n)),
     "chao_shen": _summed(_chao_shen_terms, _no_tail),
     # The parity of single counts makes Grassberger's terms jump, which a jackknife would mistake for variance.
     "grassberger": _summed(_grassberger_terms, _no_tail, jackknifed=_zhang_terms),

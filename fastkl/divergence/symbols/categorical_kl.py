@@ -130,7 +130,7 @@ def categorical_kl(
     _check_options(method, unseen)
     pair = _read(p, q, counts, sample_weight_p, sample_weight_q, unseen)
     if unseen == "inf" and len(pair.missing):
-        return _infinite(pair, method)
+        return _estimate(float("inf"), float("nan"), pair, method)
     share, share_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
         value = fsum(kl_terms(Probabilities(share), Probabilities(share_q)))
@@ -201,7 +201,7 @@ def categorical_cross_entropy(
     _check_options(method, unseen)
     pair = _read(p, q, counts, sample_weight_p, sample_weight_q, unseen)
     if unseen == "inf" and len(pair.missing):
-        return _infinite(pair, method)
+        return _estimate(float("inf"), float("nan"), pair, method)
     share, share_q = pair.x / pair.n, _frequencies_q(pair, unseen)
     if method == "plugin":
         value = -fsum(xlogy(share, share_q))
@@ -288,10 +288,6 @@ def _variance_q(pair: CountPair, share: FloatArray, share_q: FloatArray) -> floa
 
 def _n_seen(pair: CountPair) -> float:
     return float(np.count_nonzero((pair.x > 0.0) | (pair.y > 0.0)))
-
-
-def _infinite(pair: CountPair, method: str) -> Estimate:
-    return _estimate(float("inf"), float("nan"), pair, method)
 
 
 def _estimate(value: float, variance: float, pair: CountPair, method: str, corrected: float | None = None) -> Estimate:

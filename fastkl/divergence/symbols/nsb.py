@@ -31,24 +31,8 @@ class PosteriorEntropy(NamedTuple):
 
 
 def nsb_entropy(counts: FloatArray, times: FloatArray, n_symbols: float) -> PosteriorEntropy:
-    """Posterior of the entropy for an alphabet of known size.
+    """Posterior of the entropy for an alphabet of known size, from distinct positive counts and how many symbols have each.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (J,)
-        The distinct positive counts.
-    times : ndarray of shape (J,)
-        How many symbols have each of them.
-    n_symbols : float
-        Size of the alphabet, at least the number of symbols seen.
-
-    Returns
-    -------
-    PosteriorEntropy
-        Mean and standard deviation.
-
-    Notes
-    -----
     Nemenman, Shafee and Bialek 2001, arXiv:physics/0108025. The moments given beta are those of Wolpert and Wolf 1995
     (doi:10.1103/PhysRevE.52.6841), with the variance rearranged so that nothing cancels.
     """
