@@ -96,10 +96,10 @@ def read_rows(
     names = getattr(estimator, "feature_names_in_", None)
     weights = read_weights(sample_weight, len(values), beside=X)
     n_threads = effective_n_threads(getattr(estimator, "n_jobs", None))
-    rows = Rows(values, weights, n_threads=n_threads, names=names)
+    rows = Rows(values, weights, n_threads=n_threads, names=names).of_positive_weight()
     if labels:
         raise_if_missing(rows)
-    return rows.of_positive_weight()
+    return rows
 
 
 def of_positive_weight(X: Any, weights: Floats | None) -> tuple[Any, Floats | None]:

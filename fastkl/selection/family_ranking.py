@@ -222,7 +222,7 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
             return self.joint.best
         if len(self.columns) > 1 and len(self.choices) == len(self.columns):
             return PRODUCT
-        if len(self.choices) == 1:
+        if len(self.columns) == len(self.choices) == 1:
             return next(iter(self.choices.values()))
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(self.joint.refused.items())[:3])
         raise ValueError(f"None of the families fits these rows. {reasons}")
@@ -260,6 +260,8 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
             return DensityMLE(name)
         family = name.split(" x ")[0]
         rest = [key for key in self.columns if key not in self.block]
+        if not self.choices.keys() >= set(rest):
+            raise ValueError(f"There is no density {name!r}: {self.joint.refused[name]}.")
         groups = [(label, DensityMLE(self.choices[key]), [key]) for label, key in self._labelled(rest)]
         return ProductDensity([(family, DensityMLE(family), self.block), *groups])
 

@@ -117,8 +117,9 @@ class ProductInference(Inference):
         found = {}
         for group, part in self.parts.items():
             with self.place(group):
-                # each group sees the same random weights, which belong to the rows
-                found[group] = part.refits(columns[group], weights, n_resamples, deepcopy(generator))
+                # each group sees the same random weights, which belong to the rows; the last one uses them up
+                own = generator if len(found) == len(self.parts) - 1 else deepcopy(generator)
+                found[group] = part.refits(columns[group], weights, n_resamples, own)
         return found
 
     def refitted_intervals(self, refits: Params, level: float) -> dict[str, Any]:

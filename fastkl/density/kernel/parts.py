@@ -30,6 +30,8 @@ from fastkl.spatial.kernel_sums import KernelSums
 PRODUCTS = ("gaussian", "von_mises")  # kernels whose factors are of one column each
 OF_THE_FIT = ("loo_log_likelihood_", "converged_", "n_iter_", "shifts_")
 PAIRS = 1 << 20  # of queries and references at a time
+# bandwidths beyond which a kernel holds less than the smallest number, at most
+FARTHEST, FARTHEST_EXPONENTIAL = 40.0, 800.0
 
 
 class KernelParts(BaseDensity):
@@ -267,11 +269,12 @@ class KernelParts(BaseDensity):
             # by the smaller tail, which has all digits
             by_upper = upper == (q <= 0.5)
             wanted = np.log(np.where(by_upper == upper, q, 1.0 - q))
-        widest = float(self._widths()[0] * np.max(self._local()))
+        farthest = FARTHEST_EXPONENTIAL if self.kernel == "exponential" else FARTHEST
+        reach = farthest * float(self._widths()[0] * np.max(self._local()))
         column, centres = self._support.columns[0], self._centres
         ends = (column.low, column.high) if column.kind == "reflect" else (-np.inf, np.inf)
-        low = np.full(len(q), max(float(centres.min()) - 40.0 * widest, ends[0]))
-        high = np.full(len(q), min(float(centres.max()) + 40.0 * widest, ends[1]))
+        low = np.full(len(q), max(float(centres.min()) - reach, ends[0]))
+        high = np.full(len(q), min(float(centres.max()) + reach, ends[1]))
         for _ in range(200):
             middle = 0.5 * low + 0.5 * high
             if np.all((middle <= low) | (middle >= high)):
