@@ -7,6 +7,8 @@ and names of its columns, or compares them.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from fastkl._core.other_keywords import CENSORED
 from fastkl._core.rows import Rows
 from fastkl._core.warned import are_names_compared, warn
 from fastkl._core.whole_numbers import is_count
-from fastkl.density.frozen import family_of, is_frozen, scipy_name
+from fastkl.density.scipy_distributions import family_of, is_frozen, scipy_name
 from fastkl.exceptions import SourceError
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
@@ -205,19 +207,16 @@ def validated(density: BaseEstimator, X: Any, reset: bool, **options: Any) -> An
     return validate_data(density, X, reset=reset, **options)
 
 
-class unchanged_on_error:  # noqa: N801 - named as those of contextlib are
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     """Whatever fails inside, the estimator is afterwards as it was before."""
-
-    def __init__(self, estimator: BaseEstimator):
-        self.estimator, self.before = estimator, dict(vars(estimator))
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is not None:
-            vars(self.estimator).clear()
-            vars(self.estimator).update(self.before)
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def whole_number(value: Any, name: str) -> int:

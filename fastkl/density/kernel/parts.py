@@ -80,25 +80,19 @@ class KernelParts(BaseDensity):
 
     def _raise_without_tails(self, what: str) -> None:
         """AttributeError unless probabilities are sums over references: a Gaussian kernel's, or another one's of one column."""
-        self._raise_for_labels(what)
-        if self.n_features_in_ > 1 or self._support.folded:
-            self._raise_unless_gaussian(what)
-        self._raise_for_circles(what)
-
-    def _raise_for_matrix(self, what: str) -> None:
-        if np.ndim(self.bandwidth_) == 2:
-            raise AttributeError(f"A kernel density with a bandwidth matrix has no {what} in closed form.")
-
-    def _raise_for_circles(self, what: str) -> None:
-        if any(column.kind == "circular" for column in self._support.columns):
-            raise AttributeError(f"A circular column has no {what}: a circle has no beginning.")
-
-    def _raise_for_labels(self, what: str) -> None:
         if self._types.kinds:
             raise AttributeError(
                 f"A kernel density with column_types has no {what}; ask marginal(columns) or conditional(given) of columns of "
                 "numbers."
             )
+        if self.n_features_in_ > 1 or self._support.folded:
+            self._raise_unless_gaussian(what)
+        if any(column.kind == "circular" for column in self._support.columns):
+            raise AttributeError(f"A circular column has no {what}: a circle has no beginning.")
+
+    def _raise_for_matrix(self, what: str) -> None:
+        if np.ndim(self.bandwidth_) == 2:
+            raise AttributeError(f"A kernel density with a bandwidth matrix has no {what} in closed form.")
 
     def _units_of(self, continuous: list[int]) -> Units:
         """Units of the bandwidths of the continuous columns."""
