@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl.density.batches import BatchMembers
+from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.distribution import DistributionMembers
 from fastkl.density.files.persistence import save_density
 from fastkl.density.goodness import GoodnessMembers
@@ -16,7 +17,9 @@ from fastkl.density.jobs import JobMembers
 from fastkl.density.other_names import OtherNames
 from fastkl.density.parts import PartMembers
 from fastkl.density.summary import SummaryMembers
+from fastkl.density.validation import as_generator, whole_number
 from fastkl.divergence import Estimate, cross_entropy, kl_divergence
+from fastkl.divergence.options import one_seed
 
 
 class BaseDensity(
@@ -50,6 +53,30 @@ class BaseDensity(
         """
         total, weight = self._scored(X, sample_weight)
         return total / weight
+
+    @as_chosen_table
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
+        """Draw rows from the density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState, Generator or None, default=None
+            A number gives the same rows every time.
+        rng : int, Generator or None, default=None
+            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d) or DataFrame
+            Draws. Where columns may be of different kinds (a product, a kernel density with ``column_types``), a pandas DataFrame
+            with the names and dtypes of the fitted one, if there was one; otherwise what ``set_output`` asked for, by default an
+            array, of objects if there are labels.
+        """
+        random_state = one_seed(random_state, rng)
+        self._check_fitted()
+        return self._draw(whole_number(n_samples, "n_samples"), as_generator(random_state))
 
     def log_likelihood(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Weighted total log-likelihood of the rows, in nats.

@@ -12,6 +12,7 @@ from importlib import metadata
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
@@ -74,8 +75,8 @@ class Density(ChosenTable, CallbackSupportMixin, DensityMixin, BaseEstimator):
         """Weighted total log-likelihood and the sum of the weights."""
         raise NotImplementedError
 
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
-        """Draw rows: an array, or a table of the kind that was fitted or that ``set_output`` asked for."""
+    def _draw(self, n_samples: int, generator: np.random.Generator) -> Any:
+        """Rows: an array, or a table of the kind that was fitted."""
         raise NotImplementedError
 
     def _by_column(self) -> bool:

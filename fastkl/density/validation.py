@@ -7,6 +7,8 @@ and names of its columns, or compares them.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from fastkl._core.other_keywords import CENSORED
 from fastkl._core.rows import Rows
 from fastkl._core.warned import are_names_compared, warn
 from fastkl._core.whole_numbers import is_count
-from fastkl.density.frozen import family_of, is_frozen, scipy_name
+from fastkl.density.scipy_distributions import family_of, is_frozen, scipy_name
 from fastkl.exceptions import SourceError
 from fastkl.families.base import Family
 from fastkl.rows.checks import raise_if_missing
@@ -96,10 +98,10 @@ def read_rows(
     names = getattr(estimator, "feature_names_in_", None)
     weights = read_weights(sample_weight, len(values), beside=X)
     n_threads = effective_n_threads(getattr(estimator, "n_jobs", None))
-    rows = Rows(values, weights, n_threads=n_threads, names=names)
+    rows = Rows(values, weights, n_threads=n_threads, names=names).of_positive_weight()
     if labels:
         raise_if_missing(rows)
-    return rows.of_positive_weight()
+    return rows
 
 
 def of_positive_weight(X: Any, weights: Floats | None) -> tuple[Any, Floats | None]:
@@ -205,19 +207,16 @@ def validated(density: BaseEstimator, X: Any, reset: bool, **options: Any) -> An
     return validate_data(density, X, reset=reset, **options)
 
 
-class unchanged_on_error:  # noqa: N801 - named as those of contextlib are
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     """Whatever fails inside, the estimator is afterwards as it was before."""
-
-    def __init__(self, estimator: BaseEstimator):
-        self.estimator, self.before = estimator, dict(vars(estimator))
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is not None:
-            vars(self.estimator).clear()
-            vars(self.estimator).update(self.before)
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def whole_number(value: Any, name: str) -> int:

@@ -222,7 +222,7 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
             return self.joint.best
         if len(self.columns) > 1 and len(self.choices) == len(self.columns):
             return PRODUCT
-        if len(self.choices) == 1:
+        if len(self.columns) == len(self.choices) == 1:
             return next(iter(self.choices.values()))
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(self.joint.refused.items())[:3])
         raise ValueError(f"None of the families fits these rows. {reasons}")
@@ -260,6 +260,8 @@ class FamilyRanking(Mapping[Any, FamilyTable]):
             return DensityMLE(name)
         family = name.split(" x ")[0]
         rest = [key for key in self.columns if key not in self.block]
+        if not self.choices.keys() >= set(rest):
+            raise ValueError(f"There is no density {name!r}: {self.joint.refused[name]}.")
         groups = [(label, DensityMLE(self.choices[key]), [key]) for label, key in self._labelled(rest)]
         return ProductDensity([(family, DensityMLE(family), self.block), *groups])
 
@@ -345,9 +347,9 @@ def family_table(
             refused[name] = f"gives density 0 to {plural(lost, 'held-out row')}"
         else:
             values[name] = own
-    empty: Any = np.empty(0)
     if not values:
-        return FamilyTable(kind, [], empty, empty, empty, empty, empty, empty, empty, empty, empty, 0, refused)
+        none: dict[str, Any] = {name: np.empty(0) for name in _NUMBERS}
+        return FamilyTable(kind=kind, names=[], n_rows=0, refused=refused, **none)
     names = list(values)
     found = comparison_of(
         names, np.column_stack(list(values.values())), [n_parameters[name] for name in names], weights
@@ -356,17 +358,17 @@ def family_table(
     likelihood = np.array([log_likelihood[name] for name in found.names])
     sizes = np.array([n_parameters[name] for name in found.names])
     return FamilyTable(
-        kind,
-        found.names,
-        found.mean_log_likelihood,
-        found.standard_error,
-        found.kl_difference,
-        found.kl_difference_error,
-        found.p_value,
-        sizes,
-        likelihood,
-        2.0 * (sizes - likelihood),
-        sizes * np.log(weight) - 2.0 * likelihood,
-        found.n_rows,
-        refused,
+        kind=kind,
+        names=found.names,
+        mean_log_likelihood=found.mean_log_likelihood,
+        standard_error=found.standard_error,
+        kl_difference=found.kl_difference,
+        kl_difference_error=found.kl_difference_error,
+        p_value=found.p_value,
+        n_parameters=sizes,
+        log_likelihood=likelihood,
+        aic=2.0 * (sizes - likelihood),
+        bic=sizes * np.log(weight) - 2.0 * likelihood,
+        n_rows=found.n_rows,
+        refused=refused,
     )

@@ -54,17 +54,19 @@ class JointTrials:
             self._add_to_single(place, trials)
         weights = np.ones(self.n) if self.weights is None else self.weights
         best = trials.lowest_bic(float(weights.sum()))
+        parts = (self.chosen,) if in_block else (self.chosen, self.rest)
         if best is None:
-            self.chosen.refused.setdefault(PRODUCT, f"none of the families could be ranked on {place}")
+            for part in parts:
+                part.refused.setdefault(PRODUCT, f"none of the families could be ranked on {place}")
             return
         self.choices[key] = best
-        for part in (self.chosen,) if in_block else (self.chosen, self.rest):
+        for part in parts:
             part.log_likelihood[PRODUCT] += trials.log_likelihood[best]
             part.n_parameters[PRODUCT] += trials.n_parameters[best]
         for k, (train, test) in enumerate(self.folds):
             own = trials.lowest_bic(float(weights[train].sum()), k)
             assert own is not None
-            for part in (self.chosen,) if in_block else (self.chosen, self.rest):
+            for part in parts:
                 part.held_out[PRODUCT][test] += trials.held_out[own][test]
 
     def _add_to_single(self, place: str, trials: Trials) -> None:
@@ -85,6 +87,9 @@ class JointTrials:
     def add_joint(self, name: str, X: Floats, n_jobs: int | None, alone: bool) -> None:
         """Take in a joint family of the columns of the block, times the product of the others where it is not ``alone``."""
         label = name if alone else f"{name} x {PRODUCT}"
+        if PRODUCT in self.rest.refused:
+            self.single.refused[label] = self.rest.refused[PRODUCT]
+            return
         found = density_trials(name, X, self.weights, self.folds, n_jobs)
         if name in found.refused:
             self.single.refused[label] = found.refused[name]

@@ -6,7 +6,7 @@ compared with continuous ones only, and families of counts with those: a density
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,7 @@ def make_product_density(
     return ProductDensity(groups)
 
 
-def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
+def _candidates(values: NDArray[Any], place: str) -> Sequence[str]:
     distinct = set(values.tolist()) if values.dtype.kind == "O" else np.unique(values)
     if len(distinct) < 2:
         raise DegenerateDataError(
@@ -128,24 +128,25 @@ def _candidates(values: NDArray[Any], place: str) -> Iterable[str]:
     return tried
 
 
-def _best(candidates: Iterable[str], values: NDArray[Any], weights: Any, criterion: str, place: str) -> str:
+def _best(candidates: Sequence[str], values: NDArray[Any], weights: Any, criterion: str, place: str) -> str:
     """The candidate with the lowest criterion; one that has no maximum on the column drops out."""
-    listed = list(candidates)
-    if len(listed) == 1:
-        return listed[0]
-    column, found = np.ascontiguousarray(values, dtype=np.float64).reshape(-1, 1), {}
-    errors = []
-    for family in listed:
+    if len(candidates) == 1:
+        return candidates[0]
+    column = np.ascontiguousarray(values, dtype=np.float64).reshape(-1, 1)
+    found, errors = {}, []
+    for family in candidates:
         try:
             with warnings_kept(ConvergenceWarning):
                 model = DensityMLE(family).fit(column, sample_weight=weights)
-            found[family] = float(getattr(model, criterion)(column, weights))
+            value = float(getattr(model, criterion)(column, weights))
         except (ValueError, FloatingPointError) as error:
             errors.append(f"{family}: {error}")
-    finite = {family: value for family, value in found.items() if np.isfinite(value)}
-    if not finite:
+        else:
+            if np.isfinite(value):
+                found[family] = value
+    if not found:
         raise DegenerateDataError(f"No candidate can be fitted to {place}. " + " ".join(errors))
-    return min(finite, key=finite.__getitem__)
+    return min(found, key=found.__getitem__)
 
 
 def group_names(keys: Sequence[Any]) -> list[str]:

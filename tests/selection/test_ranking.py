@@ -1,5 +1,6 @@
 """rank_families against fits by scipy in the same folds, one column alone, and what it leaves out or refuses."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -169,6 +170,22 @@ def test_columns_that_a_family_refuses_leave_the_others_as_they_are():
         np.testing.assert_allclose(together.mean_log_likelihood, single.mean_log_likelihood, rtol=1e-12)
     assert f"row 5, column 11 holds {X[5, 11]}" in ranking[11].refused["gamma"]
     assert "column 4" in ranking.joint.refused["gamma"]
+
+
+def test_a_column_without_a_family_leaves_no_density_of_whole_rows():
+    """Counts that bernoulli excludes: the joint density of the others would be one of fewer columns."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"visits": rng.poisson(3.0, 200), "x": rng.normal(size=200), "y": rng.normal(size=200)})
+    ranking = rank_families(X, families=["bernoulli", "normal", "multivariate_normal"])
+    assert ranking.joint.names == []
+    reason = "none of the families could be ranked on column 0 ('visits')"
+    assert ranking.joint.refused["multivariate_normal x product"] == reason
+    with pytest.raises(ValueError, match="None of the families fits these rows"):
+        ranking.density()
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        ranking.density("multivariate_normal x product")
+    with pytest.raises(ValueError, match="None of the families fits these rows"):
+        rank_families(X[["visits", "x"]], families=["bernoulli", "normal"]).density()
 
 
 @pytest.mark.parametrize("kind", ["continuous", "counts"])

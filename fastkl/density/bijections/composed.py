@@ -125,9 +125,11 @@ class Groups(Bijection):
             )
         self._groups: list[tuple[Bijection, list[int], slice]] = []
         if hasattr(transformer, "output_indices_"):
-            for name, step, numbers in transformer.transformers_:
-                if len(numbers):
-                    self._groups.append((registered_bijection(step), list(numbers), transformer.output_indices_[name]))
+            names, d = getattr(transformer, "feature_names_in_", None), transformer.n_features_in_
+            for name, step, columns in transformer.transformers_:
+                numbers = column_numbers(columns, None, names, d)
+                if numbers:
+                    self._groups.append((registered_bijection(step), numbers, transformer.output_indices_[name]))
 
     def fitted(self, rows: Rows) -> Self:
         d = rows.X.shape[1]

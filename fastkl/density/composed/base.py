@@ -15,7 +15,7 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import part_of_fit
-from fastkl.density.validation import resolve_family, whole_number
+from fastkl.density.validation import resolve_family
 from fastkl.divergence.models.model import Model
 from fastkl.exceptions import (
     ColumnTypeError,
@@ -120,15 +120,9 @@ class ComposedDensity(BaseDensity):
         """NotFittedError if the density is not fitted, or a part has no maximum yet."""
         super()._check_fitted()
         own = vars(self)
-        for part in [density for _, density, _ in own.get("groups_", ())] + [
-            own[name] for name in ("density_",) if name in own
-        ]:
+        for part in [density for _, density, _ in own.get("groups_", ())] or [own.get("density_")]:
             if isinstance(part, BaseDensity):
                 part._check_fitted()
-
-    def _n_samples(self, n_samples: int) -> int:
-        self._check_fitted()
-        return whole_number(n_samples, "n_samples")
 
 
 def log_likelihood_of(density: Any, X: Any, weights: Floats | None) -> float:

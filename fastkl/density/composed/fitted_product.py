@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core.array_types import Floats, Params
 from fastkl.density.base import BaseDensity
-from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.composed.base import (
     ComposedDensity,
     draw,
@@ -27,10 +26,9 @@ from fastkl.density.composed.groups import Group, in_group, on_groups
 from fastkl.density.composed.inference import ProductInference
 from fastkl.density.composed.parts import ProductParts
 from fastkl.density.composed.summary import ProductSummary
-from fastkl.density.validation import as_generator, read_array, validated
+from fastkl.density.validation import read_array, validated
 from fastkl.divergence import Estimate
 from fastkl.divergence.against_model.sample_model import cross_entropy_of_scores
-from fastkl.divergence.options import one_seed
 from fastkl.rows.columns import refuse_duplicates
 from fastkl.rows.reading import refuse_unread
 from fastkl.rows.tables import as_table, column_names, columns_of, is_table, rows_as
@@ -124,27 +122,7 @@ class FittedProduct(ProductDistribution, ProductParts, ProductSummary, ComposedD
         slopes = {name: slopes for name, (_, slopes) in found.items() if slopes is not None}
         return float(sum(mean for mean, _ in found.values())), slopes
 
-    @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
-        """Draw rows, with the columns in the order of the table that was fitted.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState, Generator or None, default=None
-            A number gives the same rows every time.
-        rng : int, Generator or None, default=None
-            Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, d) or DataFrame
-            A pandas DataFrame with the names and dtypes of the fitted one if there was one; else an array of numbers, or of
-            objects if there are labels.
-        """
-        random_state = one_seed(random_state, rng)
-        n_samples, generator = self._n_samples(n_samples), as_generator(random_state)
+    def _draw(self, n_samples: int, generator: np.random.Generator) -> Any:
         columns: list[NDArray[Any]] = [np.empty(0)] * self.n_features_in_
         for _, density, numbers in self.groups_:
             drawn = draw(density, n_samples, generator)

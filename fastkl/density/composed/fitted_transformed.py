@@ -13,15 +13,13 @@ from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.bijections.base import AffineMaps, Bijection
 from fastkl.density.bijections.lookup import bijection
-from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.composed.affine import affine_invariances
 from fastkl.density.composed.base import ComposedDensity, all_rows, draw, n_parameters_of, weighted_total, with_location
 from fastkl.density.composed.distribution import TransformedDistribution
 from fastkl.density.composed.inference import TransformedInference
 from fastkl.density.composed.parts import TransformedParts
 from fastkl.density.composed.summary import TransformedSummary
-from fastkl.density.validation import as_generator, read_rows
-from fastkl.divergence.options import one_seed
+from fastkl.density.validation import read_rows
 from fastkl.rows.checks import raise_if_not_finite
 
 # Draws that no row is mapped to are drawn again; so many for each row that is asked for, and more for the first.
@@ -117,8 +115,7 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
         return *all_rows(images, rows, sample_weight), mean_log_det
 
     @available_if(_is_invertible)
-    @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Floats:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
         """Draw rows: draws from the density, through the inverse of the transformer.
 
         Parameters
@@ -135,11 +132,12 @@ class FittedTransformed(TransformedParts, TransformedDistribution, TransformedSu
         ndarray of shape (n_samples, d)
             Draws; those that no row is mapped to are drawn again.
         """
+        return super().sample(n_samples, random_state, rng=rng)
+
+    def _draw(self, n_samples: int, generator: np.random.Generator) -> Floats:
         from fastkl.density.bijections.composed import inverse_where_finite
 
-        random_state = one_seed(random_state, rng)
-        n_samples = self._n_samples(n_samples)
-        mapped, generator = bijection(self.transformer_), as_generator(random_state)
+        mapped = bijection(self.transformer_)
         found, missing, tried = [], n_samples, 0
         while missing:
             if tried > _MOST_REDRAWN * (n_samples + 100):

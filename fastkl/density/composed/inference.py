@@ -64,12 +64,7 @@ class ProductInference(Inference):
         return found
 
     def scores(self, X: Any, sample_weight: Any) -> Iterator[tuple[Floats, Floats]]:
-        columns, weights = self.split(X, sample_weight)
-        streams = {}
-        for group, part in self.parts.items():
-            with self.place(group):
-                streams[group] = part.scores(columns[group], weights)
-        return self._side_by_side(streams)
+        return self._side_by_side(self._of_groups(X, sample_weight, lambda part, *rows: part.scores(*rows)))
 
     def _side_by_side(self, streams: dict[str, Iterator[tuple[Floats, Floats]]]) -> Iterator[tuple[Floats, Floats]]:
         """The blocks of all groups, which are cut alike."""
@@ -94,32 +89,33 @@ class ProductInference(Inference):
     def effective_parameters(self, X: Any, sample_weight: Any) -> float:
         if self.unknown:
             raise AttributeError(f"{self.unknown[0]} does not give the scores of its parameters, so there is no TIC.")
+        return sum(self._of_groups(X, sample_weight, lambda part, *rows: part.effective_parameters(*rows)).values())
+
+    def _of_groups(self, X: Any, sample_weight: Any, ask: Callable[[Inference, Any, Any], Any]) -> dict[str, Any]:
+        """``ask(part, columns, weights)`` of every group."""
         columns, weights = self.split(X, sample_weight)
-        total = 0.0
+        found = {}
         for group, part in self.parts.items():
             with self.place(group):
-                total += part.effective_parameters(columns[group], weights)
-        return total
+                found[group] = ask(part, columns[group], weights)
+        return found
 
     def intervals(self, errors: Params, z: float) -> dict[str, Any]:
         return {group: part.intervals(errors[group], z) for group, part in self.parts.items()}
 
     def profile_intervals(self, X: Any, sample_weight: Any, level: float) -> dict[str, Any]:
-        columns, weights = self.split(X, sample_weight)
-        found = {}
-        for group, part in self.parts.items():
-            with self.place(group):
-                found[group] = part.profile_intervals(columns[group], weights, level)
-        return found
+        return self._of_groups(X, sample_weight, lambda part, *rows: part.profile_intervals(*rows, level))
 
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
-        columns, weights = self.split(X, sample_weight)
-        found = {}
-        for group, part in self.parts.items():
-            with self.place(group):
-                # each group sees the same random weights, which belong to the rows
-                found[group] = part.refits(columns[group], weights, n_resamples, deepcopy(generator))
-        return found
+        left = len(self.parts)
+
+        def refits_of(part: Inference, columns: Any, weights: Any) -> Params:
+            # each group sees the same random weights, which belong to the rows; the last one uses them up
+            nonlocal left
+            left -= 1
+            return part.refits(columns, weights, n_resamples, deepcopy(generator) if left else generator)
+
+        return self._of_groups(X, sample_weight, refits_of)
 
     def refitted_intervals(self, refits: Params, level: float) -> dict[str, Any]:
         return {group: part.refitted_intervals(refits[group], level) for group, part in self.parts.items()}

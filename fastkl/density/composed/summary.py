@@ -55,28 +55,28 @@ class TransformedSummary(SummaryMembers):
     transformer_: Any
     density_: Any
 
+    @property
+    def _inner(self) -> SummaryMembers:
+        """What the density says of itself; of one from elsewhere nothing is known."""
+        return self.density_ if isinstance(self.density_, SummaryMembers) else SummaryMembers()
+
+    def _transformer_name(self) -> str | None:
+        """The type of the transformer; None for one that changes nothing."""
+        changes = self.transformer_ is not None and not isinstance(self.transformer_, str)
+        return type(self.transformer_).__name__ if changes else None
+
     def _summary_title(self) -> str:
-        inner = (
-            self.density_._summary_title()
-            if isinstance(self.density_, SummaryMembers)
-            else type(self.density_).__name__
-        )
-        return inner if self._changes_nothing() else f"{inner} behind {self._transformer_name()}"
-
-    def _changes_nothing(self) -> bool:
-        return self.transformer_ is None or isinstance(self.transformer_, str)
-
-    def _transformer_name(self) -> str:
-        return type(self.transformer_).__name__
+        own = isinstance(self.density_, SummaryMembers)
+        inner, name = self._inner._summary_title() if own else type(self.density_).__name__, self._transformer_name()
+        return inner if name is None else f"{inner} behind {name}"
 
     def _summary_lines(self, names: Sequence[str], figures: Figures) -> list[Line]:
-        return self.density_._summary_lines(names, figures) if isinstance(self.density_, SummaryMembers) else []
+        return self._inner._summary_lines(names, figures)
 
     def _summary_notes(self) -> list[str]:
-        own = self.density_._summary_notes() if isinstance(self.density_, SummaryMembers) else []
-        if self._changes_nothing():
+        own, name = self._inner._summary_notes(), self._transformer_name()
+        if name is None:
             return own
-        name = self._transformer_name()
         return [
             *own,
             f"The parameters are those of the rows behind {name}, with what that learnt held fixed; the log-likelihood is "
@@ -84,7 +84,7 @@ class TransformedSummary(SummaryMembers):
         ]
 
     def _fitted_weight(self) -> float | None:
-        return self.density_._fitted_weight() if isinstance(self.density_, SummaryMembers) else None
+        return self._inner._fitted_weight()
 
     def _fit_state(self) -> str:
-        return self.density_._fit_state() if isinstance(self.density_, SummaryMembers) else ""
+        return self._inner._fit_state()

@@ -13,7 +13,6 @@ from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
 from fastkl._core.rows import Rows
 from fastkl._core.wording import did_you_mean
-from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.kernel.columns.directional import DIRECTIONAL, DirectionalSums, draw_directional
 from fastkl.density.kernel.shards import ShardMembers
 from fastkl.density.kernel.sums.folded import FoldedSums, weight_of_others
@@ -21,9 +20,8 @@ from fastkl.density.kernel.sums.kernels import KERNELS
 from fastkl.density.kernel.sums.mixed import Groups, MixedSums
 from fastkl.density.kernel.sums.units import Units, median_of
 from fastkl.density.summary import Line
-from fastkl.density.validation import as_generator, read_rows, whole_number
+from fastkl.density.validation import read_rows
 from fastkl.divergence import Estimate
-from fastkl.divergence.options import one_seed
 from fastkl.families.drawing import AT_ONCE
 from fastkl.rows.checks import raise_if_not_finite
 from fastkl.rows.tables import rows_as
@@ -64,19 +62,22 @@ class FittedKernelDensity(ShardMembers):
             raise TypeError(f"adaptive is True or False, not {self.adaptive!r}.")
         if self.bias_reduction not in (None, "score"):
             raise ValueError(f"bias_reduction is None or 'score', not {self.bias_reduction!r}.")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """ValueError for parameters that do not go together."""
+        directional = self.kernel in DIRECTIONAL
         if self.bias_reduction and (self.kernel != "gaussian" or self.adaptive):
             raise ValueError(
                 "bias_reduction='score' takes kernel='gaussian' and adaptive=False: its shift is derived for these."
             )
-        if self.kernel in DIRECTIONAL and (self.adaptive or self.boundary is not None):
+        if directional and (self.adaptive or self.boundary is not None):
             raise ValueError(
                 f"kernel={self.kernel!r} has a support of its own and one bandwidth for all rows: it takes boundary=None and "
                 "adaptive=False. Angles beside other columns are boundary={column: ('circular', period)} of a Gaussian kernel."
             )
-        if self.column_types is not None and (self.kernel in DIRECTIONAL or self.bias_reduction):
-            what = (
-                f"kernel={self.kernel!r}" if self.kernel in DIRECTIONAL else f"bias_reduction={self.bias_reduction!r}"
-            )
+        if self.column_types is not None and (directional or self.bias_reduction):
+            what = f"kernel={self.kernel!r}" if directional else f"bias_reduction={self.bias_reduction!r}"
             raise ValueError(f"{what} takes column_types=None: it is of columns of numbers alone.")
         if self.bias_reduction and self.boundary is not None:
             raise ValueError(
@@ -101,43 +102,18 @@ class FittedKernelDensity(ShardMembers):
         return self._sums[1]
 
     def _arranged(self, n_threads: int) -> AnySums:
-        if self.kernel in DIRECTIONAL:
-            return DirectionalSums(
-                self.references_,
-                self.reference_weights_,
-                self.kernel,
-                self.bandwidth_,
-                error=self.error,
-                n_threads=n_threads,
-            )
-        support, local = self._support, getattr(self, "local_bandwidths_", None)
+        options: dict[str, Any] = {"error": self.error, "n_threads": n_threads}
+        weights, kernel, bandwidth = self.reference_weights_, self.kernel, self.bandwidth_
+        if kernel in DIRECTIONAL:
+            return DirectionalSums(self.references_, weights, kernel, bandwidth, **options)
+        support, options["local"] = self._support, getattr(self, "local_bandwidths_", None)
         if support.kernels:
-            points, continuous = self._coordinates.copy(), support.continuous
+            points, continuous = self._coordinates, support.continuous
             centre = median_of(points[:, continuous])
-            mirrors = support.taken(continuous).mirrors(centre)
-            return MixedSums(
-                Groups(points, support.kernels, n_threads),
-                self.reference_weights_,
-                self.kernel,
-                self.bandwidth_,
-                centre,
-                mirrors,
-                local=local,
-                error=self.error,
-                n_threads=n_threads,
-            )
-        points, centre = self._centres, median_of(self._coordinates)
-        return FoldedSums.of(
-            points,
-            self.reference_weights_,
-            self.kernel,
-            self.bandwidth_,
-            centre,
-            support.mirrors(centre),
-            local=local,
-            error=self.error,
-            n_threads=n_threads,
-        )
+            mirrors, groups = support.taken(continuous).mirrors(centre), Groups(points, support.kernels, n_threads)
+            return MixedSums(groups, weights, kernel, bandwidth, centre, mirrors, **options)
+        centre = median_of(self._coordinates)
+        return FoldedSums.of(self._centres, weights, kernel, bandwidth, centre, support.mirrors(centre), **options)
 
     def _total_weight(self) -> float:
         weights = self.reference_weights_
@@ -315,42 +291,22 @@ class FittedKernelDensity(ShardMembers):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Any:
-        """Draw rows from the density: references at random, and draws of the kernel around them.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState, Generator or None, default=None
-            A number gives the same rows every time.
-        rng : int, Generator or None, default=None
-            Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, d) or DataFrame
-            Draws; with ``column_types`` a table of the kind that was fitted, if it was one of pandas.
-        """
-        random_state = one_seed(random_state, rng)
-        self._check_fitted()
-        n_samples = whole_number(n_samples, "n_samples")
-        rng, weights = as_generator(random_state), self.reference_weights_
+    def _draw(self, n_samples: int, generator: np.random.Generator) -> Any:
+        weights = self.reference_weights_
         shares = None if weights is None else weights / weights.sum()
         step = max(1, AT_ONCE // self.n_features_in_)
-        drawn = self._drawn(min(step, n_samples), shares, rng)
+        drawn = self._drawn(min(step, n_samples), shares, generator)
         if n_samples > step:
             first, drawn = drawn, np.empty((n_samples, drawn.shape[1]), dtype=drawn.dtype)
             drawn[:step] = first
             for start in range(step, n_samples, step):
-                drawn[start : start + step] = self._drawn(min(step, n_samples - start), shares, rng)
+                drawn[start : start + step] = self._drawn(min(step, n_samples - start), shares, generator)
         if not self._support.kernels:
             return drawn
         return rows_as(self.dtypes_, self._types.values(drawn), self._column_names())
 
     def _drawn(self, n_samples: int, shares: Floats | None, rng: np.random.Generator) -> Floats:
-        """Draws that are made at once; labels as numbers."""
+        """Draws that are made at once, of the kernel around references at random; labels as numbers."""
         chosen = rng.choice(len(self.references_), size=n_samples, p=shares)
         if self.kernel in DIRECTIONAL:
             centres = self.references_[chosen].astype(np.float64)

@@ -30,6 +30,8 @@ from fastkl.spatial.kernel_sums import KernelSums
 PRODUCTS = ("gaussian", "von_mises")  # kernels whose factors are of one column each
 OF_THE_FIT = ("loo_log_likelihood_", "converged_", "n_iter_", "shifts_")
 PAIRS = 1 << 20  # of queries and references at a time
+# bandwidths beyond which a kernel holds less than the smallest number, at most
+FARTHEST, FARTHEST_EXPONENTIAL = 40.0, 800.0
 
 
 class KernelParts(BaseDensity):
@@ -78,25 +80,19 @@ class KernelParts(BaseDensity):
 
     def _raise_without_tails(self, what: str) -> None:
         """AttributeError unless probabilities are sums over references: a Gaussian kernel's, or another one's of one column."""
-        self._raise_for_labels(what)
-        if self.n_features_in_ > 1 or self._support.folded:
-            self._raise_unless_gaussian(what)
-        self._raise_for_circles(what)
-
-    def _raise_for_matrix(self, what: str) -> None:
-        if np.ndim(self.bandwidth_) == 2:
-            raise AttributeError(f"A kernel density with a bandwidth matrix has no {what} in closed form.")
-
-    def _raise_for_circles(self, what: str) -> None:
-        if any(column.kind == "circular" for column in self._support.columns):
-            raise AttributeError(f"A circular column has no {what}: a circle has no beginning.")
-
-    def _raise_for_labels(self, what: str) -> None:
         if self._types.kinds:
             raise AttributeError(
                 f"A kernel density with column_types has no {what}; ask marginal(columns) or conditional(given) of columns of "
                 "numbers."
             )
+        if self.n_features_in_ > 1 or self._support.folded:
+            self._raise_unless_gaussian(what)
+        if any(column.kind == "circular" for column in self._support.columns):
+            raise AttributeError(f"A circular column has no {what}: a circle has no beginning.")
+
+    def _raise_for_matrix(self, what: str) -> None:
+        if np.ndim(self.bandwidth_) == 2:
+            raise AttributeError(f"A kernel density with a bandwidth matrix has no {what} in closed form.")
 
     def _units_of(self, continuous: list[int]) -> Units:
         """Units of the bandwidths of the continuous columns."""
@@ -267,11 +263,12 @@ class KernelParts(BaseDensity):
             # by the smaller tail, which has all digits
             by_upper = upper == (q <= 0.5)
             wanted = np.log(np.where(by_upper == upper, q, 1.0 - q))
-        widest = float(self._widths()[0] * np.max(self._local()))
+        farthest = FARTHEST_EXPONENTIAL if self.kernel == "exponential" else FARTHEST
+        reach = farthest * float(self._widths()[0] * np.max(self._local()))
         column, centres = self._support.columns[0], self._centres
         ends = (column.low, column.high) if column.kind == "reflect" else (-np.inf, np.inf)
-        low = np.full(len(q), max(float(centres.min()) - 40.0 * widest, ends[0]))
-        high = np.full(len(q), min(float(centres.max()) + 40.0 * widest, ends[1]))
+        low = np.full(len(q), max(float(centres.min()) - reach, ends[0]))
+        high = np.full(len(q), min(float(centres.max()) + reach, ends[1]))
         for _ in range(200):
             middle = 0.5 * low + 0.5 * high
             if np.all((middle <= low) | (middle >= high)):

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import Rows
 from fastkl.density.base import BaseDensity
-from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.parametric.distribution import FamilyDistribution
 from fastkl.density.parametric.goodness import FamilyGoodness
 from fastkl.density.parametric.inference import FitInference
 from fastkl.density.parametric.parts import FamilyParts
 from fastkl.density.parametric.summary import FamilySummary
-from fastkl.density.validation import as_generator, is_positive, read_rows, resolve_family, whole_number
+from fastkl.density.validation import is_positive, read_rows, resolve_family
 from fastkl.divergence import Estimate
 from fastkl.divergence.against_model.sample_model import cross_entropy_of_scores
-from fastkl.divergence.options import one_seed
 from fastkl.exceptions import MissingValueError
 from fastkl.families.base import Family
 from fastkl.families.drawing import draws
@@ -153,27 +152,8 @@ class FamilyDensity(FamilyDistribution, FamilyGoodness, FamilyParts, FamilySumma
     def _threads(self) -> int:
         return effective_n_threads(self.n_jobs)
 
-    @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> NDArray[Any]:
-        """Draw rows from the density.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState, Generator or None, default=None
-            A number gives the same rows every time.
-        rng : int, Generator or None, default=None
-            Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, d)
-            Draws.
-        """
-        random_state = one_seed(random_state, rng)
-        self._check_fitted()
-        return draws(self.family_, self.params_, whole_number(n_samples, "n_samples"), as_generator(random_state))
+    def _draw(self, n_samples: int, generator: np.random.Generator) -> NDArray[Any]:
+        return draws(self.family_, self.params_, n_samples, generator)
 
     # -- what was learnt ---------------------------------------------------------------------------------------------------
 

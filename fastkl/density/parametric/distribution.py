@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
 from fastkl.density.distribution import DistributionMembers
-from fastkl.density.frozen import frozen
+from fastkl.density.scipy_distributions import to_scipy
 from fastkl.families.base import Family
 from fastkl.families.univariate import UnivariateFamily
 from fastkl.rows.checks import raise_if_nan
@@ -88,4 +88,4 @@ class FamilyDistribution(DistributionMembers):
         return found
 
     def _to_scipy(self) -> Any:
-        return frozen(self.family_, self.params_)
+        return to_scipy(self.family_, self.params_)

@@ -234,8 +234,7 @@ class FactorAnalysisMLE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Densi
         ndarray of shape (n, n_components)
             Posterior means; their covariance, the same for all rows, is ``factor_covariance_``.
         """
-        family: Any = self.family_ if "params_" in vars(self) else None
-        rows = self._read(X)
+        rows, family = self._read(X), self.family_
         means: Floats = family.factor_means(rows, self.params_)
         if not np.isfinite(means.sum()):
             raise_if_not_finite(rows)

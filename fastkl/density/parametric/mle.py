@@ -16,11 +16,11 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl._core.warned import warn
 from fastkl.density.callbacks import hears_callbacks
 from fastkl.density.files.registry import register_density
-from fastkl.density.frozen import thawed
 from fastkl.density.parametric.base import FamilyDensity
 from fastkl.density.parametric.checks import check_family_density, check_search, parameters_to_store, raise_if_another
 from fastkl.density.parametric.incomplete import ImputingMembers, fit_any_rows, raise_if_incomplete, refit_with_missing
 from fastkl.density.parametric.inference import KEPT
+from fastkl.density.scipy_distributions import from_scipy
 from fastkl.density.validation import (
     learns_by_sums,
     raise_if_other_names,
@@ -391,7 +391,7 @@ class DensityMLE(ImputingMembers, FamilyDensity):
         >>> DensityMLE.from_scipy(stats.gamma(2.0, scale=3.0)).params_
         {'shape': array([2.]), 'scale': array([3.])}
         """
-        family, params = thawed(distribution)
+        family, params = from_scipy(distribution)
         plain = repr(family) == repr(type(family)())
         return cls.from_parameters(family.name if plain else family, **params)
 

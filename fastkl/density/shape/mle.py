@@ -17,16 +17,14 @@ from fastkl._core.warned import warn
 from fastkl._core.wording import capital, did_you_mean
 from fastkl.density.base import BaseDensity
 from fastkl.density.callbacks import hears_callbacks
-from fastkl.density.chosen_table import as_chosen_table
 from fastkl.density.files.registry import register_density
 from fastkl.density.shape.checks import check_shapes
 from fastkl.density.shape.decreasing import decreasing_mle
 from fastkl.density.shape.log_concave import log_concave_mle
 from fastkl.density.shape.pieces import Pieces
 from fastkl.density.summary import Line
-from fastkl.density.validation import as_generator, read_rows, unchanged_on_error, whole_number
+from fastkl.density.validation import read_rows, unchanged_on_error
 from fastkl.divergence import Estimate
-from fastkl.divergence.options import one_seed
 from fastkl.exceptions import DegenerateDataError, SupportError
 from fastkl.rows.checks import raise_if_nan, raise_if_not_finite, require_finite
 from fastkl.rows.streamed import StreamedRows
@@ -237,27 +235,8 @@ class ShapeConstrainedMLE(BaseDensity):
 
     # -- the distribution --------------------------------------------------------------------------------------------------
 
-    @as_chosen_table
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, rng: Any = None) -> Floats:
-        """Draw rows from the density.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState, Generator or None, default=None
-            A number gives the same rows every time.
-        rng : int, Generator or None, default=None
-            Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, d)
-            Draws.
-        """
-        random_state = one_seed(random_state, rng)
-        self._check_fitted()
-        shares = as_generator(random_state).random((whole_number(n_samples, "n_samples"), self.n_features_in_))
+    def _draw(self, n_samples: int, generator: np.random.Generator) -> Floats:
+        shares = generator.random((n_samples, self.n_features_in_))
         return np.column_stack([pieces.quantile(shares[:, j]) for j, pieces in enumerate(self._columns)])
 
     def _by_column(self) -> bool:

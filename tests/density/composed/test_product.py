@@ -43,6 +43,14 @@ def test_scikit_learn_checks(estimator, check):
 # -- numbers ---------------------------------------------------------------------------------------------------------------
 
 
+def test_a_generator_goes_on_from_one_bootstrap_to_the_next():
+    X = np.random.default_rng(0).gamma(2.0, size=(100, 2))
+    model = ProductDensity([("a", DensityMLE("gamma"), [0]), ("b", DensityMLE("gamma"), [1])]).fit(X)
+    generator = np.random.default_rng(1)
+    first, second = (model.bootstrap(X, n_resamples=2, random_state=generator)["a"]["shape"] for _ in range(2))
+    assert not np.any(first == second)
+
+
 def test_sum_of_scipys_log_densities():
     table = frame()
     model = clone(MIXED).fit(table)

@@ -288,6 +288,20 @@ def test_from_fitted_checks():
 # -- tables, dtypes, parameters --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "columns", [([0], [1, 2]), (slice(0, 1), slice(1, 3)), ([True, False, False], [False, True, True])]
+)
+def test_a_column_transformer_that_is_fitted_already(columns):
+    """Columns as scikit-learn keeps them: as they were given."""
+    rows = np.random.default_rng(0).uniform(0.5, 2.0, size=(50, 3))
+    steps = (FunctionTransformer(np.log), StandardScaler())
+    fitted = ColumnTransformer([(str(k), step, columns[k]) for k, step in enumerate(steps)]).fit(rows)
+    density = DensityMLE("normal").fit(fitted.transform(rows))
+    expected = density.score(fitted.transform(rows)) - np.log(rows[:, 0]).mean() - np.log(rows[:, 1:].std(axis=0)).sum()
+    assert TransformedDensity.from_fitted(fitted, density).score(rows) == pytest.approx(expected, rel=1e-12)
+    assert TransformedDensity(fitted, DensityMLE("normal")).fit(rows).score(rows) == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_tables(library):
     module = pytest.importorskip(library)

@@ -81,6 +81,14 @@ def test_quantiles_are_inverse(adaptive):
     assert model.quantile([0.0, 1.0], upper=True).ravel().tolist() == [np.inf, -np.inf]
 
 
+def test_quantiles_far_out_of_an_exponential_kernel():
+    """Half of exp(-|x|) beyond x on either side, down to the smallest numbers."""
+    model = KernelDensityMLE(1.0, kernel="exponential").fit([[0.0]])
+    q = np.array([1e-10, 1e-30, 1e-300])
+    np.testing.assert_allclose(model.quantile(q).ravel(), np.log(2.0 * q), rtol=1e-13)
+    np.testing.assert_allclose(model.quantile(q, upper=True).ravel(), -np.log(2.0 * q), rtol=1e-13)
+
+
 def test_joint_probabilities():
     model = KernelDensityMLE([0.5, 0.7, 0.4]).fit(X, sample_weight=W)
     found = model.cdf(X[:5])

@@ -181,6 +181,14 @@ def test_messages_name_the_column():
         DensityMLE("normal").fit(frame.assign(mass=["1", "heavy", "2"]))
 
 
+def test_a_missing_label_of_weight_zero_is_absent():
+    X, w = np.array([["a"], [None], ["b"], ["a"]], dtype=object), np.array([1.0, 0.0, 2.0, 1.0])
+    model = DensityMLE("categorical").fit(X, sample_weight=w)
+    np.testing.assert_array_equal(model.params_["probabilities"], [[0.5, 0.5]])
+    with pytest.raises(ValueError, match="row 3, column 0 holds None"):
+        DensityMLE("categorical").fit(X[[0, 2, 3, 1]], sample_weight=[1.0, 0.0, 1.0, 1.0])
+
+
 def test_rows_of_weight_zero_keep_their_numbers_in_messages():
     X, w = changed(9, 0, -1.0), np.ones(50)
     w[:5] = 0.0

@@ -47,7 +47,7 @@ class DirectionalSums:
         The kernel.
     bandwidth : float or ndarray of shape (d,)
         One for each column of angles; of directions all the same.
-    error, n_threads, order
+    error, n_threads
         As ``KernelSums`` takes them.
     """
 
@@ -60,13 +60,10 @@ class DirectionalSums:
         *,
         error: float,
         n_threads: int,
-        order: npt.NDArray[np.intp] | None = None,
     ):
         self.widths = np.broadcast_to(np.asarray(bandwidth, dtype=np.float64), points.shape[1])
         self._angles = kernel == "von_mises"
-        self._sums = KernelSums(
-            self._embedded(points), weights, "gaussian", error=error, n_threads=n_threads, order=order
-        )
+        self._sums = KernelSums(self._embedded(points), weights, "gaussian", error=error, n_threads=n_threads)
 
     def _embedded(self, rows: Floats) -> Floats:
         """Rows as points of circles or of the sphere, in units of the bandwidth."""

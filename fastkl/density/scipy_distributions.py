@@ -27,11 +27,11 @@ _NEW: dict[str, tuple[str, dict[str, str] | None]] = {
 
 def scipy_name(thing: Any) -> str | None:
     """The name in scipy.stats of one of its distributions, of either kind, frozen or not; None for anything else."""
-    if type(thing).__module__.partition(".")[0] != "scipy" and not _is_new(thing):
-        return None
     if _is_new(thing):
         kind = _new_kind(thing)
         return _NEW[kind][0] if kind else None
+    if type(thing).__module__.partition(".")[0] != "scipy":
+        return None
     owner = getattr(thing, "dist", getattr(thing, "_dist", thing))
     own = getattr(owner, "name", None)
     if isinstance(own, str):
@@ -70,7 +70,7 @@ def family_of(thing: Any) -> type[Family]:
     return found
 
 
-def frozen(family: Family, params: Params) -> Any:
+def to_scipy(family: Family, params: Params) -> Any:
     """scipy's frozen distributions, a list of one for each column, or a joint one."""
     if family.scipy_name is None:
         raise AttributeError(f"scipy.stats has no {family.name} distribution.")
@@ -91,7 +91,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def thawed(given: Any) -> tuple[Family, Params]:
+def from_scipy(given: Any) -> tuple[Family, Params]:
     """The family and the parameters of a frozen distribution, or of a list of them, one for each column."""
     columns = list(given) if isinstance(given, list | tuple) else [given]
     kind = _one_family(columns)
