@@ -37,6 +37,7 @@ from fastkl.families.spaces.stacked import stacked_entry
 T = TypeVar("T")
 INNER_TOL, INNER_STEPS = 1e-12, 4  # of a family without statistics, in one EM map
 START_TOL, START_STEPS = 1e-6, 50
+NO_WEIGHT = "The weight is 0, a boundary: the rows are fitted best without this component."
 KEPT_NUMBERS = 1 << 21  # responsibilities kept for such families, 16 MB; more are formed anew in each of their passes
 
 
@@ -75,11 +76,11 @@ def maximise(
                 raise CollapsedError(k, "no row is left for it")
             fits[k] = _fitted(k, group.family, expectation.statistics[k], own, components.params[k], priors[k])
     weights = sums / np.sum(sums) if fixed_weights is None else fixed_weights
-    return Maximisation(layout.join([fit.params for fit in fits], weights), _boundary(layout, fits))
+    return Maximisation(layout.join([fit.params for fit in fits], weights), _boundary(layout, fits, weights))
 
 
-def _boundary(layout: Layout, fits: Sequence[Fit]) -> dict[str, str]:
-    found = {}
+def _boundary(layout: Layout, fits: Sequence[Fit], weights: Floats) -> dict[str, str]:
+    found = {f"{WEIGHTS}[{k}]": NO_WEIGHT for k in np.flatnonzero(weights == 0.0)}
     for group in layout.groups:
         for i, k in enumerate(group.members):
             for entry, text in fits[k].boundary.items():

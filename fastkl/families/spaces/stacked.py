@@ -39,9 +39,6 @@ class Weights(Simplex):
     def taken(self, value: Any, columns: Any) -> Any:
         return value
 
-    def ended(self, value: Any, near: float) -> Any:
-        return value  # a component that dies is said to
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tied(Within):

@@ -51,3 +51,16 @@ def test_what_a_prior_keeps_inside_stays_there():
     model = MixtureMLE(2, family="bernoulli", prior="default", random_state=0).fit(ANSWERS)
     assert np.all((model.params_["probability"] > 0.0) & (model.params_["probability"] < 1.0))
     assert model.boundary_ == {}
+
+
+@pytest.mark.parametrize("loc", [3.0, 30.0])
+def test_a_component_that_is_held_and_holds_no_row(loc):
+    """The weight, which maps bring towards 0 for ever, is 0 and said to be; it has no standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = MixtureMLE(2, family=["normal", families.Normal(loc=loc, scale=1.0)], random_state=0)
+        model.fit(np.random.default_rng(0).normal(size=(200, 1)))
+    np.testing.assert_array_equal(model.params_["weights"], [1.0, 0.0])
+    assert model.boundary_["weights"].startswith("Component 1: The weight is 0")
+    assert np.isnan(model.standard_errors_["weights"][1])
+    assert model.converged_

@@ -58,7 +58,7 @@ def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> lis
 def _pairs(mixture: Mixture, shares: Floats) -> list[tuple[int, int]]:
     """The component that is freed, and the one that takes its rows: those first whose rows are the most alike."""
     overlap, k = shares.T @ shares, shares.shape[1]
-    size = np.sqrt(np.diag(overlap))
+    size = np.sqrt(np.maximum(np.diag(overlap), 1e-300))  # of a component that is held fixed nothing may be left
     several = len(mixture.layout.groups) > 1  # where it matters which of the two is free
     return sorted(
         ((i, j) for i in range(k) for j in range(k) if j < i or (several and j > i)),

@@ -12,6 +12,7 @@ from fastkl._core.rows import AnyRows, Rows
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.climb import Climb
 from fastkl.families.product import Product
+from fastkl.families.spaces import PositiveDefinite
 from fastkl.families.univariate import UnivariateFamily
 
 FEW_ROWS = 4.0  # per column and one more: components of fewer rows may be collapsed
@@ -25,23 +26,24 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
     """Components that sit on a few rows, with a sentence each: accidents of the sample, on the way to infinity."""
     if mixture.discrete or not len(climb.sums):
         return {}
-    d, components, families = rows.n_columns, mixture.split(climb.params), mixture.component_families
+    d = rows.n_columns
     n_rows = max(rows.total_weight, len(rows.X) if isinstance(rows, Rows) else 0.0)
-    count = climb.sums / np.sum(climb.sums) * n_rows
+    shares = climb.sums / np.sum(climb.sums)
+    count = shares * n_rows
     found = {}
     for group in mixture.layout.groups:
         few = [k for k in group.members if count[k] < FEW_ROWS * (d + 1.0)]
         if not few or group.tied is not None or not group.family.free_names():
             continue
-        spreads = [spread for spread in map(_spread, families, components) if spread is not None]
-        if len(spreads) < len(components):
+        spreads = _spreads(mixture, climb.params)
+        if spreads is None:
             continue
-        others = [j for j in range(len(components)) if j not in few] or list(range(len(components)))
-        units = np.stack([spreads[j][0] for j in others]).max(axis=0)
-        own = np.stack([_covariance(spreads[j], units) for j in others])
-        pooled = np.tensordot(climb.sums[others] / np.sum(climb.sums[others]), own, axes=1)
-        for k in few:
-            narrow = _narrowest(_covariance(spreads[k], units), pooled)
+        others = np.array([j for j in range(len(shares)) if j not in few] or range(len(shares)))
+        # in units of each column, so that squares are numbers even where those of the columns are not
+        scaled = np.minimum(spreads[0] / spreads[0][others].max(axis=0), WIDE)
+        covariances = spreads[1] * (scaled[:, :, None] * scaled[:, None, :])
+        pooled = np.tensordot(shares[others] / np.sum(shares[others]), covariances[others], axes=1)
+        for k, narrow in zip(few, _narrowest(covariances[few], pooled), strict=True):
             if narrow < NARROW:
                 found[k] = (
                     f"Component {k} holds {count[k]:.3g} rows and is narrow: its variance in one direction is {narrow:.2g} times "
@@ -49,6 +51,20 @@ def spurious_components(mixture: Mixture, climb: Climb, rows: AnyRows) -> dict[i
                     "a line or a plane; use prior='default' or fewer components."
                 )
     return found
+
+
+def _spreads(mixture: Mixture, params: Params) -> Spread | None:
+    """Deviations (k, d) and correlations (k, d, d) of all components; None where one has none."""
+    first = mixture.layout.groups[0]
+    matrix = next((name for name, space in first.family.spaces().items() if isinstance(space, PositiveDefinite)), None)
+    if len(mixture.layout.groups) == 1 and matrix is not None and params[matrix].ndim == 3:  # all at once
+        deviations = np.sqrt(np.diagonal(params[matrix], axis1=1, axis2=2))
+        return deviations, params[matrix] / (deviations[:, :, None] * deviations[:, None, :])
+    found = [_spread(*own) for own in zip(mixture.component_families, mixture.split(params), strict=True)]
+    known = [spread for spread in found if spread is not None]
+    if len(known) < len(found):
+        return None
+    return np.stack([own[0] for own in known]), np.stack([own[1] for own in known])
 
 
 def _spread(family: Any, params: Params) -> Spread | None:
@@ -79,15 +95,9 @@ def _spread(family: Any, params: Params) -> Spread | None:
     return np.broadcast_to(np.sqrt(value) if family.joint else value, (d,)), np.eye(d)
 
 
-def _covariance(spread: Spread, units: Floats) -> Floats:
-    """The covariance in units of each column, whose squares are numbers even where those of the columns are not."""
-    deviations = np.minimum(spread[0] / units, WIDE)
-    return spread[1] * np.outer(deviations, deviations)
-
-
-def _narrowest(covariance: Floats, pooled: Floats) -> float:
-    """The smallest variance in any direction, in units of that of the other components there."""
+def _narrowest(covariances: Floats, pooled: Floats) -> Floats:
+    """The smallest variance of each in any direction, in units of that of the other components there."""
     root = np.sqrt(np.diag(pooled))
     lower = np.linalg.cholesky(pooled / np.outer(root, root) + 1e-12 * np.eye(len(root)))
-    half = np.linalg.solve(lower, covariance / np.outer(root, root))
-    return float(np.linalg.eigvalsh(np.linalg.solve(lower, half.T)).min())
+    half = np.linalg.solve(lower, covariances / np.outer(root, root))
+    return np.asarray(np.linalg.eigvalsh(np.linalg.solve(lower, half.swapaxes(1, 2))).min(axis=1))
