@@ -7,20 +7,17 @@ from numpy.typing import NDArray
 
 from fastkl.divergence.arguments import FloatArray
 
-_STEPS = 20
+_STEPS = 10
 
 
 def clusters(rows: FloatArray, k: int, sought_in: int, starts: int = 2) -> NDArray[np.intp]:
     """Number of the cluster of each row, (n,): the best of some starts, from the first ``sought_in`` rows, in random order."""
     from scipy.cluster.vq import ClusterError, kmeans2, vq  # every import of the library would pay for these
-    from sklearn import config_context
-    from sklearn.cluster import kmeans_plusplus
 
     some = rows[:sought_in]
     best, least = some[:1], np.inf
     for seed in range(starts):
-        with config_context(skip_parameter_validation=True, assume_finite=True):
-            started, _ = kmeans_plusplus(some, min(k, len(some)), random_state=seed)
+        started = _far_apart(some, min(k, len(some)), np.random.default_rng(seed))
         try:
             centres, _ = kmeans2(some, started, iter=_STEPS, minit="matrix", missing="raise", check_finite=False)
         except ClusterError:  # a cluster has lost its rows
@@ -33,3 +30,22 @@ def clusters(rows: FloatArray, k: int, sought_in: int, starts: int = 2) -> NDArr
         if size < least:
             best, least = centres, size
     return np.asarray(vq(rows, best, check_finite=False)[0], dtype=np.intp)
+
+
+def _far_apart(rows: FloatArray, k: int, rng: np.random.Generator) -> FloatArray:
+    """Rows (k, d) to start from: k-means++ (Arthur and Vassilvitskii 2007), each the best of a few.
+
+    For so few rows that of scikit-learn takes seven times as long.
+    """
+    from scipy.spatial.distance import cdist
+
+    tried = 2 + int(np.log(k))
+    found = rows[[rng.integers(len(rows))]]
+    least = cdist(found, rows, "sqeuclidean")[0]
+    while len(found) < k:
+        sums = np.cumsum(least)
+        at = np.minimum(np.searchsorted(sums, sums[-1] * rng.random(tried)), len(rows) - 1)
+        nearer = np.minimum(least, cdist(rows[at], rows, "sqeuclidean"))
+        best = int(nearer.sum(axis=1).argmin())
+        found, least = np.concatenate([found, rows[[at[best]]]]), nearer[best]
+    return found

@@ -21,8 +21,7 @@ with these it has one vote of three.
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
 have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying
 or shifting a column of both samples changes nothing. The standard error takes the influence function of the log-ratio that was
-chosen, that of the neighbour estimate, and how far the three are apart. They also give the verdict: where the regression tells
-P and Q apart better than the distributions that were chosen and the three differ, none of them is to be trusted.
+chosen, that of the neighbour estimate, and how far the three are apart.
 """
 
 from __future__ import annotations
@@ -77,8 +76,6 @@ _AWAY = 4.0
 _MISSED = 0.8
 # The part of the error that comes from Q is at most so many times the neighbours' whole: its weights have heavy tails.
 _OF_Q = 2.0
-# Routes so many nats apart, and by more than the estimate, with an error mostly from that, leave its size open.
-_WIDE, _ERRORS_OF_SPREAD = 1.0, 2.0
 # Fewer rows than this that might as well be of the other sample leave the size of a divergence open.
 _OVERLAP = 16.0
 # So many times the logarithm of the rows of Q is more than they can show.
@@ -157,7 +154,7 @@ def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state
     of_tail: list[str] = []
     if standard_error:
         reasons = dwelling + (shared_rows_reasons(pair, shared) or paired)
-        reasons += _doubts(samples, chosen, regression, values, atoms)
+        reasons += _doubts(samples, chosen, regression)
         of_tail = _doubts_of_tail(samples, chosen, regression, values)
         missed = 0.0 if atoms else missed_beyond(samples, chosen.log_ratio)
         of_tail += missed_reasons(missed, error)
@@ -191,13 +188,6 @@ def _doubts_of_size(
 ) -> list[str]:
     """Reasons not to trust the size of the estimate: what the rows show of a divergence has an end, and none is negative."""
     pair, reasons = samples.pair, []
-    spread, middle = float(np.ptp(list(values.values()))), abs(float(np.median(list(values.values()))))
-    if spread > max(_WIDE, middle) and error > _ERRORS_OF_SPREAD * samples.plain.standard_error:
-        reasons.append(
-            f"The estimators that were combined range from {min(values.values()):.2g} to {max(values.values()):.2g} nats, as "
-            "happens where p and q hardly overlap: the data do not determine the size of the divergence. kl_lower_bound gives "
-            "a bound that they support."
-        )
     overlap = 2.0 * min(pair.p.effective_size, pair.q.effective_size) * min(chosen.loss, regression.loss)
     if overlap < _OVERLAP:
         reasons.append(
@@ -211,7 +201,7 @@ def _doubts_of_size(
             f"{np.log(pair.q.n_rows):.2g} nats at most: the size of the estimate depends on how the fitted distributions "
             "extrapolate beyond the data. kl_lower_bound gives a bound that the data support."
         )
-    if chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
+    if chosen.name == "regression" and values.get("mixtures", value) > value + 2.0 * error:
         reasons.append(
             f"Mixtures of normal distributions, which extrapolate beyond the rows, give {values['mixtures']:.2g} nats where a "
             f"regression gives {value:.2g}: the data do not show what the tail of p beyond q adds, so the estimate is best read "
@@ -238,7 +228,7 @@ def _of_routes(
                     return chosen.value, chosen, values
                 return _between(samples, chosen, regression, values, learnt)
         if far_ahead:  # what draws would say has no weight
-            chosen = learnt.ahead(1.0)
+            chosen = learnt.ahead()
             return chosen.value, chosen, {"regression": chosen.value, "neighbors": float(samples.plain)}
     chosen, values = by_normals(samples, near)
     values["regression"] = regression.value
@@ -250,15 +240,15 @@ def _of_routes(
     return _between(samples, chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
 
 
-def _ahead(samples: TwoSamples, regression: Route, other: float, corrected: float = np.inf) -> tuple[float, float]:
+def _ahead(samples: TwoSamples, regression: Route, other: float) -> tuple[float, float]:
     """How far a regression is ahead of what has another log-loss, and how far it is the estimate, from 0 to 1 each.
 
-    It is not where neighbours see more than it does: where they give more both as they are and ``corrected``.
+    It is not where neighbours see more than it does.
     """
     ahead = float(np.clip(0.5 * (other - regression.loss) / samples.lower, 0.0, 1.0))
     if ahead == 0.0:
         return 0.0, 0.0
-    more = (min(float(samples.plain), corrected) - regression.value) / max(samples.error_of_plain, 1e-300)
+    more = (float(samples.plain) - regression.value) / max(samples.error_of_plain, 1e-300)
     return ahead, ahead * float(np.clip((_TOO_MUCH - more) / (_TOO_MUCH - _MORE), 0.0, 1.0))
 
 
@@ -266,9 +256,9 @@ def _between(
     samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], learnt: RegressionRoute
 ) -> tuple[float, Route, dict[str, float]]:
     """The median of the routes, or the regression as far as it is ahead of the other, and what tells P and Q apart better."""
-    ahead, weight = _ahead(samples, regression, chosen.loss, values["corrected_neighbors"])
+    ahead, weight = _ahead(samples, regression, chosen.loss)
     if ahead > 0.5:
-        chosen = learnt.ahead(weight)
+        chosen = learnt.ahead()
         values = values | {"regression": chosen.value}
     median = float(np.median(list(values.values())))
     return median + weight * (values["regression"] - median), chosen, values
@@ -336,25 +326,17 @@ def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
     sizes = (min(side.effective_size, chosen.seen) for side in (samples.pair.p, samples.pair.q))
     of_p, of_q = (mean.variance() / size for mean, size in zip((at_p, at_q), sizes, strict=True))
     sampling = of_p + min(of_q, _OF_Q * of_neighbors)
-    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * (1.0 - 0.5 * chosen.ahead) * spread))
+    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * spread))
     trusted = float(np.hypot(chosen.error, _MISSED * np.sqrt(chosen.noise)))
     return chosen.trust * trusted + (1.0 - chosen.trust) * found
 
 
-def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float], atoms: bool) -> list[str]:
-    """Reasons not to trust the estimate: the routes disagree, all or those that count, and why."""
-    beyond_judge = _beyond_judge(values, chosen.name == "mixtures")
+def _doubts(samples: TwoSamples, chosen: Route, regression: Route) -> list[str]:
+    """Reasons not to trust the estimate where the rows of both samples are."""
     pair, plain = samples.pair, samples.plain
     reasons = [reason for reason in plain.diagnostics["reasons"] if ROUNDING in subjects_of([reason])]
     # Edges in the columns as they are: the neighbour estimate, which has looked too, may be in scores, where an edge is none.
     reasons += edge_reasons(pair) + few_effective_rows(pair.p, pair.q) + apart_reasons(samples.learnt_in("scaled"))
-    # In one column neighbours are near enough to see the edges that a regression sees.
-    far = (2.5 if pair.p.n_columns == 1 else 1.0) * plain.standard_error
-    if not atoms and regression.loss < chosen.loss - samples.lower and abs(beyond_judge) > far:
-        reasons.append(
-            "A regression separates the rows of p and q better than normal distributions do, and the estimators that were "
-            f"combined differ by {abs(beyond_judge):.2g} nats: perhaps none of them is right."
-        )
     if (
         pair.p.n_columns >= _BIASED_IN
         and chosen.noise > 0.0
@@ -370,26 +352,17 @@ def _doubts(samples: TwoSamples, chosen: Route, regression: Route, values: dict[
     return reasons
 
 
-def _beyond_judge(values: dict[str, float], by_mixtures: bool) -> float:
-    """How far mixtures, or all routes, are from what has to agree with them.
-
-    Where mixtures are nearer than normal distributions, it is they and what is nearest to them that have to agree.
-    """
-    if "mixtures" not in values:
-        return float(np.ptp(list(values.values())))
-    return values["mixtures"] - values["corrected_neighbors" if by_mixtures else "regression"]
-
-
 def _doubts_of_tail(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> list[str]:
     """Reasons not to trust the estimate: p goes on where there is no row of q."""
     neighbors = samples.plain.standard_error
-    spread, by_mixtures = float(np.ptp(list(values.values()))), chosen.name == "mixtures"
-    beyond_judge = _beyond_judge(values, by_mixtures)
     # Mixtures go on beyond the rows: where a regression is ahead of them, a tail that is not in the data makes theirs the larger.
-    odd = beyond_judge > 0.0 if chosen.name == "regression" else regression.loss < chosen.loss - 0.2 * samples.lower
-    odd = odd and spread > 1.5 * neighbors
+    if chosen.name == "regression":
+        odd = values.get("mixtures", np.inf) > values["regression"]
+    else:
+        odd = regression.loss < chosen.loss - 0.2 * samples.lower
+    odd = odd and float(np.ptp(list(values.values()))) > 1.5 * neighbors
     unreached = samples.plain.diagnostics["unreached"]
-    if (odd or by_mixtures) and is_out_of_reach(unreached, neighbors, samples.pair.q):
+    if (odd or chosen.name == "mixtures") and is_out_of_reach(unreached, neighbors, samples.pair.q):
         return [unreached_reason(unreached, samples.pair.q)]
     return []
 
