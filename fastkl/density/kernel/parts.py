@@ -91,6 +91,15 @@ class KernelParts(BaseDensity):
         if any(column.kind == "circular" for column in self._support.columns):
             raise AttributeError(f"A circular column has no {what}: a circle has no beginning.")
 
+    @property
+    def _turn(self) -> tuple[float, float] | None:
+        """Between which angles draws of a single circular column lie; None for other rows."""
+        columns = self._support.columns
+        if self.n_features_in_ != 1 or [column.kind for column in columns] != ["circular"]:
+            return None
+        back = 0.5 * columns[0].high if np.any(self.references_ < 0.0) else 0.0
+        return -back, columns[0].high - back
+
     def _raise_for_labels(self, what: str) -> None:
         if self._types.kinds:
             raise AttributeError(
