@@ -90,7 +90,7 @@ class VonMisesFisher(Family):
     def fixed_parameters(self) -> Params:
         held = super().fixed_parameters()
         if "concentration" in held and not np.any(held["concentration"]):
-            held.setdefault("direction", [1.0])  # without concentration no direction is one to estimate
+            held.setdefault("direction", 1.0)  # without concentration no direction is one to estimate
         return held
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_without_concentration_there_is_no_direction_to_estimate(d):
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     assert DensityMLE(none(concentration=0.0)).fit(rows).n_parameters_ == 0
     mixture = MixtureMLE(2, family=[family, none(concentration=0.0)], random_state=0).fit(rows)
-    assert mixture.n_parameters_ == 1 + d
+    assert mixture.n_parameters_ == (3 if d == 1 else 4)
     held = none(**{"loc": 0.0} if d == 1 else {"direction": [0.0, 1.0, 0.0]}, concentration=0.0)
     same = MixtureMLE(2, family=[family, held], random_state=0).fit(rows)
     for name, errors in same.standard_errors_.items():
