@@ -36,6 +36,11 @@ def named_rows(density: Any, rows: Any) -> Any:
 def fitted_again(density: Any, rows: Any, weights: Floats | None) -> Any:
     """The density fitted to other rows; one whose parameters were given stays as it is."""
     weight = getattr(density, "_fitted_weight", None)
+    if "noise" in getattr(density, "statistics_", {}):
+        raise ValueError(
+            "This mixture was fitted to rows measured with noise, and draws have none: bootstrap samples of it would be fitted "
+            "in another way. n_bootstrap=0 leaves p-values out."
+        )
     # of a part from elsewhere the weight is not known, but that it was fitted
     if weight is not None and weight() is None and not hasattr(density, "log_likelihood_"):
         return density

@@ -45,7 +45,8 @@ class VonMises(UnivariateFamily):
     loc : float or array-like of shape (d,), default=None
         Mean direction, held fixed where given; an estimate lies in (-pi, pi].
     concentration : float or array-like of shape (d,), default=None
-        Concentration :math:`\kappa \ge 0`, held fixed where given.
+        Concentration :math:`\kappa \ge 0`, held fixed where given. At 0, the uniform distribution, there is no ``loc`` to
+        estimate.
 
     Notes
     -----
@@ -81,6 +82,12 @@ class VonMises(UnivariateFamily):
     def __init__(self, loc: ArrayLike | None = None, concentration: ArrayLike | None = None):
         self.loc = loc
         self.concentration = concentration
+
+    def fixed_parameters(self) -> Params:
+        held = super().fixed_parameters()
+        if "concentration" in held and not np.any(held["concentration"]):
+            held.setdefault("loc", 0.0)  # without concentration no direction is one to estimate
+        return held
 
     def constants(self, params: Params) -> tuple[Any, ...]:
         kappa = params["concentration"]

@@ -40,7 +40,7 @@ class VonMisesFisher(Family):
     direction : array-like of shape (d,), default=None
         Unit vector, held fixed where given.
     concentration : float, default=None
-        At least 0, held fixed where given.
+        At least 0, held fixed where given. At 0, the uniform distribution, there is no ``direction`` to estimate.
 
     Notes
     -----
@@ -86,6 +86,12 @@ class VonMisesFisher(Family):
     def __init__(self, direction: ArrayLike | None = None, concentration: float | None = None):
         self.direction = direction
         self.concentration = concentration
+
+    def fixed_parameters(self) -> Params:
+        held = super().fixed_parameters()
+        if "concentration" in held and not np.any(held["concentration"]):
+            held.setdefault("direction", 1.0)  # without concentration no direction is one to estimate
+        return held
 
     # -- rows to sums ------------------------------------------------------------------------------------------------------
 

@@ -23,18 +23,21 @@ _TURN = (6.2831853069365025, 2.4308402025215864e-10, 8.089064995183803e-21)
 def log_von_mises_tails(x: ArrayLike, loc: ArrayLike, concentration: ArrayLike) -> tuple[Floats, Floats]:
     """log P(loc - pi < X <= x) and log P(x < X < loc + pi), elementwise, x being any of the angles x + 2 pi k.
 
-    The concentration is at least 0 and finite. An x that rounding has moved past an end of the turn counts as that end.
+    The concentration is at least 0 and finite. An x that rounding has moved past an end of the turn counts as that end, and so
+    does an infinite one.
     """
     x, loc, k = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (x, loc, concentration)))
     with np.errstate(invalid="ignore"):
         away, lost = exact_sum(x, -loc)
+        away, lost = np.where(np.isinf(x), np.copysign(np.pi, x), away), np.where(np.isinf(x), 0.0, lost)
         rounding = 2.0 * (np.spacing(np.abs(x)) + np.spacing(np.abs(loc)) + np.spacing(np.pi))
         turns = np.where(np.abs(away) <= np.pi + rounding, 0.0, np.rint(away / (2.0 * np.pi)))
         for part in _TURN:
             away = away - turns * part
         below = away + lost < 0.0
         start, lost = np.where(below, -away, away), np.where(below, -lost, lost)
-        rest = np.where(np.isfinite(x), np.maximum((np.pi - start) + (_PI_REST - lost), 0.0), np.nan)
+        rest = np.maximum((np.pi - start) + (_PI_REST - lost), 0.0)
+    rest = np.where(np.isinf(x), 0.0, rest)
     direct = np.minimum(_log_tail(np.clip(start, 0.0, np.pi), rest, k), -np.log(2.0))
     other = log_complement(direct)
     return np.where(below, direct, other), np.where(below, other, direct)

@@ -78,6 +78,15 @@ class KernelParts(BaseDensity):
                 f"A kernel density has {what} in closed form for the gaussian kernel, not the {self.kernel}."
             )
 
+    @property
+    def _turn(self) -> tuple[float, float] | None:
+        """Between which angles draws of a single circular column lie; None for other rows."""
+        columns = self._support.columns
+        if self.n_features_in_ != 1 or [column.kind for column in columns] != ["circular"]:
+            return None
+        back = 0.5 * columns[0].high if np.any(self.references_ < 0.0) else 0.0
+        return -back, columns[0].high - back
+
     def _raise_without_tails(self, what: str) -> None:
         """AttributeError unless probabilities are sums over references: a Gaussian kernel's, or another one's of one column."""
         if self._types.kinds:

@@ -35,7 +35,7 @@ def infinite_far_out(p: Model, q: Model, log_terms: LogTerms) -> Estimate | None
 
     None where it is not known: of discrete models, and of those that cannot be drawn from or asked so far out.
     """
-    if not p.can_draw or p.discrete or p.discrete_columns is not None:
+    if not p.can_draw or p.discrete or p.discrete_columns is not None or p.turn is not None:
         return None
     drawn = p.draw(_RAYS, np.random.RandomState(0))
     if drawn.dtype.kind != "f" or not np.isfinite(drawn).all():

@@ -25,6 +25,7 @@ _ROUNDS, _MOST_INTERVALS = 60, 4000
 # What an interval may be off by, and the mass of the density.
 _TOLERANCE, _MASS = 1e-12, 1e-7
 _DRAWS = 2000
+_SECTORS = 17  # between which a turn is cut at first
 # Logarithms of how far out tails are followed, and down to 0: squares of the former are numbers still.
 _LARGEST, _SMALLEST = 345.0, -706.0
 # A log-density overflows by way of terms beyond the first, which the end of a support does not; a tail of more than the second,
@@ -70,6 +71,8 @@ def expectation_on_a_line(p: Model, terms: Terms, q: Model | None = None) -> Int
     ``terms(rows)``, for rows (n, 1), may be infinite where p has mass, and is then the answer. ``q`` is another density in them,
     whose quantiles cut the line too.
     """
+    if p.turn is not None:
+        return _around(p, q, terms, *p.turn)
     cuts = _cuts(p, q)
     line = None if cuts is None else _Line.through(cuts, p)
     if cuts is None or line is None:
@@ -79,6 +82,29 @@ def expectation_on_a_line(p: Model, terms: Terms, q: Model | None = None) -> Int
             return _adaptive(p, q, terms, line, line.inverse(cuts))
     except ValueError:
         return None  # a model that is not defined on all of the line: draws stay on its support
+
+
+class _Turn:
+    """The numbers of one turn as they are."""
+
+    @staticmethod
+    def at(u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The number at each u, and log dx/du."""
+        return u, np.zeros_like(u)
+
+
+def _around(p: Model, q: Model | None, terms: Terms, low: float, high: float) -> Integral | None:
+    """The expectation over one turn of a density on a circle, whose formula goes on beyond it."""
+    found = [np.linspace(low, high, _SECTORS)]
+    for model in (p, q):
+        if model is not None and model.can_draw:
+            drawn = model.draw(_DRAWS, np.random.RandomState(0))[:, 0].astype(np.float64)
+            found.append(np.quantile(low + (drawn - low) % (high - low), np.linspace(0.0, 1.0, 41)))
+    try:
+        with np.errstate(all="ignore"):
+            return _between(p, q, terms, _Turn(), np.unique(np.concatenate(found)), (0.0, 0.0, 0.0))
+    except ValueError:
+        return None
 
 
 class _Line(NamedTuple):
@@ -227,9 +253,22 @@ def _adaptive(p: Model, q: Model | None, terms: Terms, line: _Line, cuts: FloatA
     value, mass = left.value + right.value, left.mass + right.mass
     if np.isinf(left.impossible + right.impossible):
         return Integral(left.impossible + right.impossible, 0.0)
-    ends = np.unique([left.reach, *cuts, right.reach])
+    beyond = abs(left.value) + abs(right.value) + mass
+    return _between(p, q, terms, line, np.unique([left.reach, *cuts, right.reach]), (value, mass, beyond))
+
+
+def _between(
+    p: Model,
+    q: Model | None,
+    terms: Terms,
+    line: _Line | _Turn,
+    ends: FloatArray,
+    beyond_ends: tuple[float, float, float],
+) -> Integral | None:
+    """The integral between the first and the last of some ends; value, mass and error of what is beyond them."""
     low, high = ends[:-1], ends[1:]
-    beyond = error = abs(left.value) + abs(right.value) + mass
+    value, mass, beyond = beyond_ends
+    error = beyond
     for _ in range(_ROUNDS):
         fine, coarse, weight, weight_coarse = _integrated(p, q, terms, line, low, high)
         if np.isinf(fine).any():
@@ -254,7 +293,7 @@ def _adaptive(p: Model, q: Model | None, terms: Terms, line: _Line, cuts: FloatA
 
 
 def _integrated(
-    p: Model, q: Model | None, terms: Terms, line: _Line, low: FloatArray, high: FloatArray
+    p: Model, q: Model | None, terms: Terms, line: _Line | _Turn, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Integrals of p times the terms over intervals by both rules, and of p."""
     half = 0.5 * (high - low)

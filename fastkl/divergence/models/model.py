@@ -107,6 +107,13 @@ class Model:
         return family_of_frozen(self.thing)
 
     @property
+    def turn(self) -> tuple[float, float] | None:
+        """Between which angles draws of a model of angles lie, of which the log-density goes on beyond; None for any other."""
+        if getattr(self.family, "periodic", False):
+            return -np.pi, np.pi
+        return getattr(self.thing, "_turn", None) if self.family is None else None
+
+    @property
     def behind_a_transformer(self) -> tuple[Any, Model] | None:
         """The transformer of a density behind one, and that density; None for any other model."""
         transformer, inner = (getattr(self.thing, name, None) for name in ("transformer_", "density_"))
@@ -279,6 +286,9 @@ class Model:
         """
         if rows.shape[1] != 1 or rows.dtype.kind != "f" or self.discrete:
             return None
+        behind = self.behind_a_transformer
+        if (self if behind is None else behind[1]).turn is not None:
+            return None  # quantiles of angles begin elsewhere than draws do
         ends = self.quantiles(np.array([0.0, 1.0]))
         if ends is None or np.isnan(ends).any():
             return None

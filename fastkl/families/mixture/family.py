@@ -113,6 +113,11 @@ class Mixture(Family):
         return all(family.labels for family in self.component_families)
 
     @property
+    def periodic(self) -> bool:
+        """Whether there are angles among them: the others, such as a uniform background, are then of angles too."""
+        return any(getattr(family, "periodic", False) for family in self.component_families)
+
+    @property
     def given_sum(self) -> bool:  # type: ignore[override]
         """Whether their rows have a sum that is given."""
         return any(family.given_sum for family in self.component_families)

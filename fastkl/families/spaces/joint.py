@@ -181,10 +181,12 @@ class PositiveDefinite(Space):
 
 @dataclass(frozen=True, kw_only=True)
 class Direction(Space):
-    """A unit vector."""
+    """A unit vector; the number 1 is the first axis of any number of columns."""
 
     def shaped(self, value: ArrayLike, d: int, label: str) -> Any:
         vector = np.array(np.atleast_1d(as_numbers(value, label)))
+        if np.ndim(value) == 0 and vector[0] == 1.0:
+            vector = np.eye(1, d)[0]
         if vector.shape != (d,):
             raise ValueError(f"{label} has to be a unit vector of {d} numbers; it has shape {vector.shape}.")
         self.check(vector, label)

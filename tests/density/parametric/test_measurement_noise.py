@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from fastkl import DensityMLE, MixtureMLE, families
+from fastkl import DensityMLE, MixtureMLE, families, load
 
 MEANS = np.array([[3.0, 1.0], [-1.0, 0.0]])
 
@@ -178,3 +178,24 @@ def test_noise_that_leaves_nothing_of_a_covariance_is_named(form):
     fit = MixtureMLE(2, n_init=1, random_state=0).fit(X, noise_covariance=form(1.5 * np.eye(2)))
     assert fit.boundary_["covariance"].count("the noise explains the whole spread") == 2
     assert not MixtureMLE(2, n_init=1, random_state=0).fit(X, noise_covariance=form(0.2 * np.eye(2))).boundary_
+
+
+def test_what_takes_the_rows_again_without_their_noise_is_refused(tmp_path):
+    """It was of another fit without a word: an interval of the bootstrap lay beside the estimate."""
+    rng = np.random.default_rng(9)
+    X = np.concatenate([rng.normal(0.0, 1.0, (150, 1)), rng.normal(6.0, 1.0, (150, 1))]) + rng.normal(size=(300, 1))
+    fitted = MixtureMLE(2, random_state=0).fit(X, noise_covariance=np.ones((300, 1)))
+    fitted.save(tmp_path / "mixture")
+    for model in (fitted, load(tmp_path / "mixture")):
+        calls = [
+            lambda model=model: model.robust_standard_errors(X),
+            lambda model=model: model.confidence_intervals(robust=True, X=X),
+            lambda model=model: model.bootstrap(X),
+            lambda model=model: model.tic(X),
+            lambda model=model: model.goodness_of_fit(X, n_bootstrap=9),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match="fitted to rows measured with noise"):
+                call()
+        assert np.isfinite(model.standard_errors_["mean"]).all()
+        model.confidence_intervals()

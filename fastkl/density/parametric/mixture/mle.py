@@ -29,7 +29,7 @@ from fastkl.density.parametric.mixture.fit import (
     resolved_priors,
     smallest_eigenvalue,
 )
-from fastkl.density.parametric.mixture.noise import NoiseMembers, with_noise, without_spread
+from fastkl.density.parametric.mixture.noise import NoiseMembers, noise_mark, with_noise, without_spread
 from fastkl.density.parametric.mixture.order import by_parameter, ordered
 from fastkl.density.parametric.mixture.search import Search
 from fastkl.density.parametric.mixture.spurious import spurious_components
@@ -322,7 +322,7 @@ class MixtureMLE(StreamMembers, NoiseMembers):
         self.boundary_ = by_parameter({**climb.boundary, **without_spread(mixture, climb.params, rows)}, mixture.layout)
         self.spurious_components_ = spurious_components(mixture, climb, rows)
         self.certificate_ = {"gradient": climb.slope, "remaining_gain": climb.gain}
-        self.statistics_ = {"weight": np.float64(rows.total_weight)}
+        self.statistics_ = {"weight": np.float64(rows.total_weight), **noise_mark(rows)}
         curvature = curvature_of(mixture, climb.params, rows, priors, self.standard_errors)
         if curvature is not None:
             self.statistics_["curvature"] = curvature

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from scipy.special import xlogy
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import AnyRows, Rows
+from fastkl.density.parametric.inference import FitInference
 from fastkl.density.parametric.mixture.posterior import PosteriorMembers, weighted
 from fastkl.families.mixture import Mixture
 from fastkl.families.multivariate_normal import MultivariateNormal, full_covariance
@@ -87,8 +89,27 @@ def without_spread(mixture: Mixture, params: Params, rows: AnyRows) -> dict[str,
     return found
 
 
+def noise_mark(rows: AnyRows) -> dict[str, Any]:
+    """A mark among the statistics of rows with noise: what takes them again without it would be of another fit."""
+    return {"noise": np.float64(1.0)} if isinstance(rows, Rows) and rows.noise is not None else {}
+
+
+def _refuse(X: object, sample_weight: object) -> Rows:
+    """ValueError for rows that are asked for without their noise."""
+    raise ValueError(
+        "This mixture was fitted to rows measured with noise (noise_covariance), which robust errors, profiles, bootstrap and TIC "
+        "do not take: without it they are those of another fit. standard_errors_ and confidence_intervals() know of the noise."
+    )
+
+
 class NoiseMembers(PosteriorMembers):
     """Scores and posteriors that take the noise with which rows were measured."""
+
+    @property
+    def inference_(self) -> FitInference:
+        """The uncertainty of the parameters; a fit to rows with noise has what needs no rows again."""
+        found = super().inference_
+        return replace(found, read=_refuse) if "noise" in self.statistics_ else found
 
     def _measured(self, X: ArrayLike, sample_weight: ArrayLike | None, noise_covariance: ArrayLike | None) -> Rows:
         rows = self._read(X, sample_weight)
