@@ -33,7 +33,7 @@ plt.show()
 # %%
 # The same in 10 columns: a covariance matrix estimated from few rows is too wide in some directions and too narrow in others,
 # and singular with 10 rows or fewer. Shrinkage by Ledoit and Wolf, and the library's own weak prior, give one from any number
-# of rows, which is better as long as rows are few; with many rows shrinkage is of no use.
+# of rows, which is better as long as rows are few; with many rows maximum likelihood is better.
 
 from fastkl import families  # noqa: E402
 

@@ -295,7 +295,7 @@ def _print_ranking(ranking: FamilyTable, folds: int) -> None:
     close = not_told_apart(ranking)
     if close:
         print()
-        print(note(f"Within two standard errors, and so not told apart from the best: {', '.join(close)}."))
+        print(note(f"Within two standard errors of the best: {', '.join(close)}."))
 
 
 def _print_refused(refused: dict[str, str], title: str = "Not possible on these rows:") -> None:

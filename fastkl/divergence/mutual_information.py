@@ -231,7 +231,8 @@ def _refuse_constant(X: FloatArray, Y: FloatArray) -> None:
         if len(constant):
             j = int(constant[0])
             raise DegenerateDataError(
-                f"Column {first + j} has one value only, {float(values[0, j])!r}: it tells nothing. Leave it out.", j
+                f"Column {first + j} has one value only, {float(values[0, j])!r}, and so carries no information. Leave it out.",
+                j,
             )
         first += values.shape[1]
 

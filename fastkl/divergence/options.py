@@ -53,8 +53,9 @@ class Options:
     def __post_init__(self) -> None:
         if self.method == "assisted" and self.coordinates != "auto":
             raise ValueError(
-                f"coordinates={self.coordinates!r} says where rows are near each other; method='assisted' (the default) has "
-                "coordinates of its own. Leave it out, or give method='common_radius' with it."
+                f"coordinates={self.coordinates!r} is for methods that search neighbours in given coordinates; "
+                "method='assisted' (the default) has coordinates of its own. Leave it out, or give method='common_radius' with "
+                "it."
             )
         object.__setattr__(self, "rng", as_random_state(self.random_state))
 
@@ -67,7 +68,7 @@ class Options:
         """ValueError for keywords that say how a model is met, where there is none."""
         for name, given in (("route", self.route != "auto"), ("n_draws", self.n_draws is not None)):
             if given:
-                raise ValueError(f"{name}= says how a sample meets a model; p and q are both samples. Leave it out.")
+                raise ValueError(f"{name}= is for a sample and a model; p and q are both samples. Leave it out.")
 
 
 def as_random_state(random_state: Any) -> np.random.RandomState:

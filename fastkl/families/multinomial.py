@@ -183,7 +183,7 @@ class Multinomial(Family):
         """log p of the counts of some columns in a row of ``n_trials``: with the sum of the others they are multinomial."""
         if self.n_trials is None:
             raise AttributeError(
-                f"{self.name}: given counts say something of the others in rows of known n_trials alone."
+                f"{self.name}: given counts change the distribution of the others only for known n_trials."
             )
         p, rest = params["probabilities"], float(self.n_trials) - np.sum(values)
         others = np.delete(p, columns).sum()

@@ -224,8 +224,8 @@ def _points(density: Any, column: Floats, weights: Floats | None, kind: str, nam
     family = getattr(density, "family_", None)
     if getattr(family, "discrete", False) or getattr(density, "discrete_", False):
         raise ValueError(
-            f"Column {name!r} is discrete, and its distribution function has jumps that no such plot is made for; "
-            "DensityDisplay draws probabilities beside frequencies."
+            f"Column {name!r} is discrete, and such a plot is for continuous distributions; DensityDisplay draws probabilities "
+            "beside frequencies."
         )
     if weights is not None:
         column, weights = column[weights > 0.0], weights[weights > 0.0]

@@ -142,7 +142,7 @@ def _keys(X: Any, by: Any, names: list[Any] | None) -> dict[str, NDArray[Any]]:
     assert names is not None
     twice = [name for name in wanted if names.count(name) > 1]
     if twice:
-        raise SourceError(f"X has two columns named {twice[0]!r}, so that it does not tell what makes the groups.")
+        raise SourceError(f"X has two columns named {twice[0]!r}, so that the name of the groups is ambiguous.")
     return {name: column_values(X, names.index(name)) for name in wanted}
 
 

@@ -115,8 +115,8 @@ def _candidates(values: NDArray[Any], place: str) -> Sequence[str]:
     distinct = set(values.tolist()) if values.dtype.kind == "O" else np.unique(values)
     if len(distinct) < 2:
         raise DegenerateDataError(
-            f"{capital(place)} is constant: {values[0]!s} in every row. It says nothing, and no likelihood of a continuous "
-            "family has a maximum on it; leave it out."
+            f"{capital(place)} is constant: {values[0]!s} in every row. It carries no information, and no likelihood of a "
+            "continuous family has a maximum on it; leave it out."
         )
     if values.dtype.kind == "O":
         return ("categorical",)

@@ -56,7 +56,7 @@ def test_fit_of_several_columns(capsys):
     found = ranking(out)
     assert next(iter(found)) == "multivariate_normal"
     assert found["normal"][4] == 4
-    assert "not told apart from the best: multivariate_t." in out
+    assert "Within two standard errors of the best: multivariate_t." in out
     covariance = FAITHFUL.cov(ddof=0).to_numpy()
     assert f"{covariance[0, 1]:.4f}" in out
     assert f"{covariance[1, 1]:.4f}" in out

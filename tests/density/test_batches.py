@@ -276,7 +276,7 @@ def test_other_densities():
     [
         (ProductDensity([("h", DensityMLE("logistic"), [0])]), "of group 'h', DensityMLE.*has none. Take fit"),
         (ProductDensity([("k", KernelDensityMLE(), [0])]), "of group 'k', KernelDensityMLE.*has none. Take fit"),
-        (TransformedDensity(StandardScaler(), DensityMLE("normal")), "StandardScaler.* learns from the rows"),
+        (TransformedDensity(StandardScaler(), DensityMLE("normal")), "StandardScaler.* learns from all rows"),
         (TransformedDensity(FunctionTransformer(np.log), DensityMLE("logistic")), "DensityMLE.* has no partial_fit"),
     ],
 )

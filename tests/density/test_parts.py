@@ -242,5 +242,5 @@ def test_counts_given_others(family):
             model.conditional(given)
     with pytest.raises(AttributeError, match="which some of the columns do not have"):
         model.marginal([0, 1])
-    with pytest.raises(AttributeError, match="rows of known n_trials alone"):
+    with pytest.raises(AttributeError, match="only for known n_trials"):
         DensityMLE.from_parameters(family, probabilities=[0.5, 0.5], **options).conditional({0: 1})

@@ -301,8 +301,8 @@ def test_one_symbol_is_no_certainty(call):
     found = call(["a"] * 50, ["a"] * 20)
     assert found.diagnostics["bias_suspected"]
     assert found.diagnostics["reasons"] == [
-        "Only one symbol was seen: others may have a probability up to 0.15 in one of the two, of which the standard error says "
-        "nothing."
+        "Only one symbol was seen: others may have a probability up to 0.15 in one of the two, which the standard error does "
+        "not include."
     ]
     assert "Only one" not in str(call(["a"] * 50, ["a", "b"] * 20).diagnostics["reasons"])
 

@@ -154,5 +154,5 @@ def test_bad_tables():
         kl_divergence(p[["kind"]], q[["kind"]])
     with pytest.raises(ValueError, match="kl_divergence or fastkl.compare_tables for two tables of numbers and labels"):
         kl_divergence(p, q.assign(kind=1.0))
-    with pytest.raises(ValueError, match="n_draws= says how a sample meets a model"):
+    with pytest.raises(ValueError, match="n_draws= is for a sample and a model"):
         kl_divergence(p, q, n_draws=100)

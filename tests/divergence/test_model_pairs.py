@@ -134,7 +134,7 @@ class Mixture:
 def test_a_part_that_draws_do_not_meet_is_missed_aloud():
     found = kl_divergence(Mixture(), stats.norm(0, 1), random_state=0)  # the truth is 50
     assert found.diagnostics["bias_suspected"]
-    assert "mass 0.999999" in found.diagnostics["reasons"][-1]
+    assert "integrates to 0.999999" in found.diagnostics["reasons"][-1]
 
 
 class Joint:

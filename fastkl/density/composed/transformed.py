@@ -41,14 +41,14 @@ def _lacking(method: str, whole: TransformedDensity) -> str:
     """Why there is no such method, in words; "" where there is one."""
     if bijection(whole.transformer).learns:
         return (
-            f"{whole.transformer!r} learns from the rows, and has to know all of them before the density sees one: {method} and "
-            "fit_batches go behind transformers that learn nothing, such as FunctionTransformer(np.log). Take fit; or fit the "
-            "transformer first, and the density to its images with fit_batches."
+            f"{whole.transformer!r} learns from all rows before the density can see any: {method} and fit_batches work behind "
+            "transformers that learn nothing, such as FunctionTransformer(np.log). Take fit; or fit the transformer first, and "
+            "the density to its images with fit_batches."
         )
     if not (hasattr(whole.density, method) and adds_up(whole.density)):
         return (
-            f"{whole.density!r} has no {method} that gives what fit gives, which {method} and fit_batches behind a transformer "
-            "take. Take fit; or the density's fit_batches, on images."
+            f"{whole.density!r} has no {method} that gives the result of fit, which {method} and fit_batches behind a "
+            "transformer need. Take fit; or fit_batches of the density, on transformed rows."
         )
     return ""
 

@@ -147,7 +147,8 @@ class KernelParts(BaseDensity):
         if self.kernel not in PRODUCTS and 0 < len(inside) < len(continuous):
             raise AttributeError(
                 f"A kernel density has {what} in closed form for kernels that are products over columns, {listed(PRODUCTS)}, or "
-                f"where all columns of numbers stay together; not the {self.kernel}, which goes by the distance in all of them."
+                f"where all columns of numbers stay together; not the {self.kernel}, which depends on the distance in all of "
+                "them."
             )
 
     def _part_of_bandwidth(self, columns: list[int]) -> Any:

@@ -350,8 +350,8 @@ def _raise_below(rows: Rows, column: int, lower: float) -> None:
     if least == lower:
         raise DegenerateDataError(
             f"Column {column} holds {least!r} in {rows.row(row)}, which is where a decreasing density begins: a density that "
-            "grows without bound there makes the likelihood as large as one likes. Take a smaller lower, by the rounding of the "
-            "values say, or remove such rows.",
+            "grows without bound there makes the likelihood arbitrarily large. Take a smaller lower, by the rounding of the "
+            "values for instance, or remove such rows.",
             column,
         )
 

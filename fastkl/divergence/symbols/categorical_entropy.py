@@ -195,7 +195,7 @@ def _reasons(method: str, profile: Profile, missing: float, standard_error: floa
         most = min(0.5, 3.0 / profile.n)
         reasons.append(
             f"Only one symbol was seen: others may have a probability up to {most:.2g}, and the entropy be up to "
-            f"{entr(most) + entr(1.0 - most):.2g}, which the standard error does not say."
+            f"{entr(most) + entr(1.0 - most):.2g}, which the standard error does not include."
         )
     first_order = (float(profile.times.sum()) - 1.0) / (2.0 * profile.n)
     if method == "plugin" and first_order > standard_error:

@@ -334,8 +334,8 @@ def much_unseen(pair: CountPair) -> list[str]:
         # the rule of three: a symbol of greater probability is missed in 5 % of the samples
         most = min(0.5, 3.0 / min(pair.n, pair.m))
         return [
-            f"Only one symbol was seen: others may have a probability up to {most:.2g} in one of the two, of which the standard "
-            f"error says nothing."
+            f"Only one symbol was seen: others may have a probability up to {most:.2g} in one of the two, which the standard "
+            "error does not include."
         ]
     return [
         f"About {mass:.0%} of the probability of {name} lies on symbols that its sample lacks (Good-Turing)."

@@ -139,7 +139,7 @@ def chosen_bandwidth(rule: str, rows: Rows, kernel: str, coordinates: Floats, su
     d = rows.n_columns
     if rule == "sheather_jones" and rows.weights is not None and np.any(rows.weights != 1.0):
         raise ValueError(
-            "bandwidth='sheather_jones' takes no sample_weight: it goes by quartiles and pairs of rows. Use 'likelihood' or "
+            "bandwidth='sheather_jones' takes no sample_weight: it uses quartiles and pairs of rows. Use 'likelihood' or "
             "'silverman'."
         )
     if kernel in DIRECTIONAL:
