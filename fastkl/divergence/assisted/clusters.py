@@ -15,13 +15,15 @@ def clusters(rows: FloatArray, k: int, sought_in: int, starts: int = 2) -> NDArr
     from scipy.cluster.vq import ClusterError, kmeans2, vq  # every import of the library would pay for these
 
     some = rows[:sought_in]
+    k = min(k, len(some))
     best, least = some[:1], np.inf
-    for seed in range(starts):
-        started = _far_apart(some, min(k, len(some)), np.random.default_rng(seed))
+    for start in range(starts):
+        generator = np.random.default_rng(start)
         try:
-            centres, _ = kmeans2(some, started, iter=_STEPS, minit="matrix", missing="raise", check_finite=False)
+            with np.errstate(invalid="ignore"):  # of fewer different rows than clusters
+                centres, _ = kmeans2(some, k, _STEPS, minit="++", missing="raise", check_finite=False, seed=generator)
         except ClusterError:  # a cluster has lost its rows
-            centres = started
+            centres = generator.permutation(some)[:k]
         if starts == 1:
             best = centres
             break
@@ -30,22 +32,3 @@ def clusters(rows: FloatArray, k: int, sought_in: int, starts: int = 2) -> NDArr
         if size < least:
             best, least = centres, size
     return np.asarray(vq(rows, best, check_finite=False)[0], dtype=np.intp)
-
-
-def _far_apart(rows: FloatArray, k: int, rng: np.random.Generator) -> FloatArray:
-    """Rows (k, d) to start from: k-means++ (Arthur and Vassilvitskii 2007), each the best of a few.
-
-    For so few rows that of scikit-learn takes seven times as long.
-    """
-    from scipy.spatial.distance import cdist
-
-    tried = 2 + int(np.log(k))
-    found = rows[[rng.integers(len(rows))]]
-    least = cdist(found, rows, "sqeuclidean")[0]
-    while len(found) < k:
-        sums = np.cumsum(least)
-        at = np.minimum(np.searchsorted(sums, sums[-1] * rng.random(tried)), len(rows) - 1)
-        nearer = np.minimum(least, cdist(rows[at], rows, "sqeuclidean"))
-        best = int(nearer.sum(axis=1).argmin())
-        found, least = np.concatenate([found, rows[[at[best]]]]), nearer[best]
-    return found
