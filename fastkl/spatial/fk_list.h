@@ -9,6 +9,8 @@
 #include "fk_leaf.h"
 #include "fk_slack.h"
 
+#define FK_LEAST_SQUARE 0x1p-960 /* smaller ones have lost digits of the slack: all of these are equally far */
+
 typedef struct {
     fk_block block;
     double limit[FK_LANES], nearer[FK_LANES]; /* squared */
@@ -81,9 +83,10 @@ FK_CLONES static int fk_list(const fk_tree *tree, const double *radius, ptrdiff_
     for (ptrdiff_t at = start; at < end; at += FK_LANES) {
         fk_load_block(tree, NULL, at, end, tree->near_points != NULL, &state.block);
         for (int l = 0; l < FK_LANES; l++) {
-            double reach = radius[state.block.position[l]];
-            state.limit[l] = reach * reach * (FK_NOT_FARTHER * FK_NOT_FARTHER);
-            state.nearer[l] = reach * reach * (FK_NEARER * FK_NEARER);
+            double reach = radius[state.block.position[l]], square = reach * reach;
+            int tiny = square < FK_LEAST_SQUARE;
+            state.limit[l] = (tiny ? FK_LEAST_SQUARE : square) * (FK_NOT_FARTHER * FK_NOT_FARTHER);
+            state.nearer[l] = tiny ? 0.0 : square * (FK_NEARER * FK_NEARER);
             state.n_near[l] = state.n_far[l] = 0;
         }
         fk_list_walk(tree, &state, k);

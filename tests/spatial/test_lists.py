@@ -31,6 +31,18 @@ def test_the_listed_rows_are_the_nearest(d, kind, dtype):
         np.testing.assert_allclose(found, index.query_self(k, in_order=True), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("size", [1e-140, 1e-150, 1e-156, 1e-160, 1e-165, 1e-200])
+def test_lists_are_complete_where_squares_lose_their_digits(size):
+    X = np.random.default_rng(0).standard_normal((500, 2))
+    ordinary, few = NeighborIndex(X), NeighborIndex(X * size)
+    listed = few.neighbors_self(4)
+    assert all(len({i, *row}) == 5 for i, row in enumerate(listed.tolist()))
+    if size >= 1e-140:
+        assert [set(row) for row in few.order[listed][np.argsort(few.order)].tolist()] == [
+            set(row) for row in ordinary.order[ordinary.neighbors_self(4)][np.argsort(ordinary.order)].tolist()
+        ]
+
+
 def test_lists_do_not_depend_on_threads():
     X = np.random.default_rng(0).standard_normal((9000, 3)).round(1)
     lists = [NeighborIndex(X, n_jobs=threads).neighbors_self(9) for threads in (1, 2)]
