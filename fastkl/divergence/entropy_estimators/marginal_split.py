@@ -52,8 +52,6 @@ def marginal_split_entropy(
     Among the diagnostics, ``"log_scale"`` (d,) says which columns were not taken as they are, and ``"copula_entropy"`` is minus
     the mutual information of the columns, at most 0 but for error.
     """
-    if weights is not None and not weights.all():
-        X, weights = np.ascontiguousarray(X[weights > 0.0]), weights[weights > 0.0]
     n, d = X.shape
     shares = normalised(weights, n)
     window = spacings_window(n)
