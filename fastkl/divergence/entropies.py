@@ -158,16 +158,11 @@ def _entropy_of_frequencies(p: EmpiricalOperand, _: Options) -> Estimate:
     return Estimate(p.frequencies.entropy(), 0.0, p.frequencies.n_samples_, "plugin")
 
 
-def _entropy_of_model(p: ModelOperand, options: Options) -> Estimate:
-    """A model."""
-    return model_entropy(p.model, options.n_draws, options.rng)
-
-
 _ENTROPY: Rules[Estimate] = Rules(
     {
         (SampleOperand,): _entropy_of_sample,
         (EmpiricalOperand,): _entropy_of_frequencies,
-        (ModelOperand,): _entropy_of_model,
+        (ModelOperand,): lambda p, options: model_entropy(p.model, options.n_draws, options.rng),
     }
 )
 
@@ -303,23 +298,15 @@ def _cross_entropy_of_sample_and_density(p: SampleOperand, q: DensityOperand, op
     return sample_model_cross_entropy(p.sample, q.model, options.standard_error)
 
 
-def _cross_entropy_of_frequencies(p: SampleOperand | EmpiricalOperand, q: ModelOperand, _: Options) -> Estimate:
-    """The frequencies of the distinct rows under a model."""
-    return frequencies_cross_entropy(p.frequencies, q.model)
-
-
-def _cross_entropy_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
-    """Two models."""
-    return model_cross_entropy(p.model, q.model, options.n_draws, options.rng)
-
-
 _CROSS_ENTROPY: Rules[Estimate] = Rules(
     {
         (SampleOperand, SampleOperand): _cross_entropy_of_samples,
         (SampleOperand, DensityOperand): _cross_entropy_of_sample_and_density,
-        (SampleOperand, DiscreteOperand): _cross_entropy_of_frequencies,
-        (EmpiricalOperand, ModelOperand): _cross_entropy_of_frequencies,
-        (ModelOperand, ModelOperand): _cross_entropy_of_models,
+        (SampleOperand, DiscreteOperand): lambda p, q, _: frequencies_cross_entropy(p.frequencies, q.model),
+        (EmpiricalOperand, ModelOperand): lambda p, q, _: frequencies_cross_entropy(p.frequencies, q.model),
+        (ModelOperand, ModelOperand): lambda p, q, options: model_cross_entropy(
+            p.model, q.model, options.n_draws, options.rng
+        ),
         (ModelOperand, SampleOperand): _cross_entropy_of_samples,
     }
 )

@@ -27,7 +27,7 @@ from fastkl.divergence.matching import given_names
 from fastkl.divergence.models.model import is_model
 from fastkl.divergence.nearest.atoms import LackingAtoms
 from fastkl.divergence.nearest.coordinates import centre_and_spread
-from fastkl.divergence.nearest.local_terms import local_terms
+from fastkl.divergence.nearest.local_terms import Method, local_terms
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.samples import (
     check_method,
@@ -187,9 +187,7 @@ class KLDivergence(BaseEstimator):
         float
             -KL(P || Q) in nats.
         """
-        pair = self._pair(P, sample_weight)
-        method = check_method(self.method)
-        k = divergence_neighbors(pair, method, self.n_neighbors)
+        pair, method, k = self._searched(P, sample_weight)
         return -float(sample_divergence(pair, method, k, standard_error=False).estimate)
 
     def score_samples(self, P: ArrayLike) -> FloatArray:
@@ -207,9 +205,7 @@ class KLDivergence(BaseEstimator):
         ndarray of shape (n,)
             In nats; +inf at atoms of P that the reference lacks.
         """
-        pair = self._pair(P, None)
-        method = check_method(self.method)
-        k = divergence_neighbors(pair, method, self.n_neighbors)
+        pair, method, k = self._searched(P, None)
         slab = pair.whole()
         terms = local_terms(slab, method, k).log_ratio
         return pair.by_row(np.where(LackingAtoms(pair.p, pair.q).among(slab, k), np.inf, terms))
@@ -280,6 +276,11 @@ class KLDivergence(BaseEstimator):
         sample = weighted_sample(X, read_weights(sample_weight, len(X), beside=P), self.n_jobs)
         sample = self._in_coordinates(sample, self._middle, self._spread)
         return SamplePair(*same_columns(sample, self._sample, ("P", "Q")))
+
+    def _searched(self, P: ArrayLike, sample_weight: ArrayLike | None) -> tuple[SamplePair, Method, int]:
+        """P with the reference, the method, and the number of neighbours."""
+        pair, method = self._pair(P, sample_weight), check_method(self.method)
+        return pair, method, divergence_neighbors(pair, method, self.n_neighbors)
 
     def __getstate__(self) -> dict[str, Any]:
         # The tree is rebuilt from the rows; what is stored is arrays and parameters only.

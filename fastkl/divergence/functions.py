@@ -211,23 +211,15 @@ def _of_sample_and_density(p: SampleOperand, q: DensityOperand, options: Options
     return sample_model_divergence(p.sample, q.model, options)
 
 
-def _of_frequencies(p: SampleOperand | EmpiricalOperand, q: ModelOperand, _: Options) -> Estimate:
-    """The frequencies of the distinct rows against a model."""
-    return frequencies_divergence(p.frequencies, q.model)
-
-
-def _of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
-    """Two models."""
-    return model_divergence(p.model, q.model, options.n_draws, options.rng)
-
-
 _DIVERGENCE: Rules[Estimate] = Rules(
     {
         (SampleOperand, SampleOperand): _of_samples,
         (SampleOperand, DensityOperand): _of_sample_and_density,
-        (SampleOperand, DiscreteOperand): _of_frequencies,
-        (EmpiricalOperand, ModelOperand): _of_frequencies,
-        (ModelOperand, ModelOperand): _of_models,
+        (SampleOperand, DiscreteOperand): lambda p, q, _: frequencies_divergence(p.frequencies, q.model),
+        (EmpiricalOperand, ModelOperand): lambda p, q, _: frequencies_divergence(p.frequencies, q.model),
+        (ModelOperand, ModelOperand): lambda p, q, options: model_divergence(
+            p.model, q.model, options.n_draws, options.rng
+        ),
         (ModelOperand, SampleOperand): _of_samples,
     }
 )

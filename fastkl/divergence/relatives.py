@@ -250,11 +250,6 @@ def jensen_shannon(
     return _JENSEN_SHANNON(*both, options=options)
 
 
-def _jensen_shannon_of_models(p: ModelOperand, q: ModelOperand, options: Options) -> Estimate:
-    """Two models."""
-    return model_jensen_shannon(p.model, q.model, options.n_draws, options.rng)
-
-
 def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Estimate:
     """Two samples, or draws in place of one."""
     tables = mixed_operands(p, q, options)
@@ -266,6 +261,8 @@ def _jensen_shannon_of_samples(p: Operand, q: Operand, options: Options) -> Esti
 _JENSEN_SHANNON: Rules[Estimate] = Rules(
     {
         **dict.fromkeys(WITH_A_SAMPLE, _jensen_shannon_of_samples),
-        (ModelOperand, ModelOperand): _jensen_shannon_of_models,
+        (ModelOperand, ModelOperand): lambda p, q, options: model_jensen_shannon(
+            p.model, q.model, options.n_draws, options.rng
+        ),
     }
 )

@@ -17,7 +17,6 @@ from fastkl.divergence.arguments import FloatArray, resolve_neighbors
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.margins import OF_A_STEP, margin
 from fastkl.divergence.entropy_estimators.spacings import spacings_window
-from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised, spread
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.nearest.diagnostics import drift_reasons
@@ -52,8 +51,6 @@ def marginal_split_entropy(
     Among the diagnostics, ``"log_scale"`` (d,) says which columns were not taken as they are, and ``"copula_entropy"`` is minus
     the mutual information of the columns, at most 0 but for error.
     """
-    if weights is not None and not weights.all():
-        X, weights = np.ascontiguousarray(X[weights > 0.0]), weights[weights > 0.0]
     n, d = X.shape
     shares = normalised(weights, n)
     window = spacings_window(n)
@@ -69,7 +66,6 @@ def marginal_split_entropy(
     noise = d * float(polygamma(1, 2 * window))
     copula = Copula(np.zeros(n), 0, 0.0, 0.0, 0.0, 0.0, [], 0.0)
     if d > 1:
-        refuse_surfaces(X)
         rng = np.random.RandomState(0) if random_state is None else random_state
         with single_threaded_blas():
             copula = copula_of(scores, weights, resolve_neighbors(n_neighbors, n), n_neighbors is None, n_jobs, rng)

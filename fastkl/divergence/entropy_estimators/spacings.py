@@ -37,8 +37,6 @@ def spacings_entropy(x: FloatArray, weights: FloatArray | None = None) -> Estima
             'method="marginal_split", which splits off the margins.'
         )
     x = x.reshape(-1)
-    if weights is not None:
-        x, weights = x[weights > 0.0], weights[weights > 0.0]
     n = len(x)
     window, shares = spacings_window(n), normalised(weights, n)
     terms = spacing_terms(x, shares, window, name="x")

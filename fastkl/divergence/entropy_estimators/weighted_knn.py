@@ -92,8 +92,6 @@ def weighted_knn_entropy(
 
     ``diagnostics["unweighted"]`` is the k-nearest-neighbour entropy with the largest k, to compare.
     """
-    if weights is not None and not weights.all():
-        X, weights = np.ascontiguousarray(X[weights > 0.0]), weights[weights > 0.0]
     n, d = X.shape
     shares = normalised(weights, n)
     white, log_volume = whiten(X, shares)
