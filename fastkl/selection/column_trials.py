@@ -30,38 +30,59 @@ _MOST_VALUES = 1 << 25
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What one family gave.
+
+    Parameters
+    ----------
+    held_out : ndarray of shape (n,)
+        Log-density of every row under the fit to the other folds.
+    log_likelihood : float
+        Of the fit to all rows.
+    n_parameters : int
+        Estimated by it.
+    of_folds : tuple of float
+        Log-likelihoods of the fits to the rows of the folds.
+    """
+
+    held_out: Floats
+    log_likelihood: float
+    n_parameters: int
+    of_folds: tuple[float, ...] = ()
+
+    def __add__(self, other: Trial) -> Trial:
+        """That of independent columns."""
+        return Trial(
+            self.held_out + other.held_out,
+            self.log_likelihood + other.log_likelihood,
+            self.n_parameters + other.n_parameters,
+        )
+
+
 @dataclass
 class Trials:
-    """What families gave on one column."""
+    """Families tried on one column: what those gave that have a fit to the rows of every fold, and why others have none."""
 
     names: tuple[str, ...]
-    # log-density of every row under the fit to the other folds
-    held_out: dict[str, Floats] = field(default_factory=dict)
-    log_likelihood: dict[str, float] = field(default_factory=dict)  # of the fit to all rows
-    n_parameters: dict[str, int] = field(default_factory=dict)
-    # log-likelihoods of the fits to the rows of the folds
-    of_folds: dict[str, list[float]] = field(default_factory=dict)
+    found: dict[str, Trial] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def finite(self) -> list[str]:
-        """The families that were fitted in every fold, and exclude no row that was held out."""
-        return [name for name, values in self.held_out.items() if np.isfinite(values).all()]
-
-    def usable(self) -> list[str]:
-        """The same, or the only one that there is, whatever it excludes."""
-        return list(self.held_out) if len(self.names) == 1 else self.finite()
-
     def lowest_bic(self, weight: float, fold: int | None = None) -> str | None:
-        """The family with the lowest BIC on all rows or those of a fold, whose weights sum to ``weight``."""
-        best, least, usable = None, np.inf, self.usable()
-        if len(usable) == 1:
-            return usable[0]
-        for name in usable:
-            total = self.log_likelihood[name] if fold is None else self.of_folds[name][fold]
-            bic = -2.0 * total + self.n_parameters[name] * np.log(weight)
-            if bic < least or best is None:
-                best, least = name, bic
-        return best
+        """The family with the lowest BIC on all rows or those of a fold, whose weights sum to ``weight``.
+
+        Those that exclude a row that was held out are left aside, but for one that is the only one there is.
+        """
+        usable = {name: trial for name, trial in self.found.items() if np.isfinite(trial.held_out).all()}
+        if len(self.names) == 1:
+            usable = self.found
+
+        def bic(name: str) -> float:
+            trial = usable[name]
+            total = trial.log_likelihood if fold is None else trial.of_folds[fold]
+            return -2.0 * total + trial.n_parameters * float(np.log(weight))
+
+        return next(iter(usable), None) if len(usable) < 2 else min(usable, key=bic)
 
 
 def numeric_trials(
@@ -106,13 +127,11 @@ def _try_family(name: str, block: Sequence[Trials], rows: Rows, folds: Sequence[
         scored = [j for j in range(len(kept)) if j not in fits.refused]
         held_out[np.ix_(kept[scored], test)] = fits.log_densities(_some(rows, test, at[kept[scored]]), scored).T
     for j in fitted:
-        trial = block[at[j]]
         if j in gone:
-            trial.refused[name] = gone[j]
+            block[at[j]].refused[name] = gone[j]
             continue
-        trial.held_out[name], trial.of_folds[name] = held_out[j], of_folds[j].tolist()
-        trial.log_likelihood[name] = float(whole.log_likelihood[j])
-        trial.n_parameters[name] = len(family.free_names())
+        total, size = float(whole.log_likelihood[j]), len(family.free_names())
+        block[at[j]].found[name] = Trial(held_out[j], total, size, tuple(of_folds[j].tolist()))
 
 
 def _some(rows: Rows, chosen: NDArray[np.intp] | None, columns: NDArray[np.intp]) -> Rows:

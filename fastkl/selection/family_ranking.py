@@ -14,6 +14,7 @@ from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.wording import plural
 from fastkl.density.composed.product import ProductDensity
 from fastkl.density.parametric.mle import DensityMLE
+from fastkl.selection.column_trials import Trial
 from fastkl.selection.comparison import comparison_of
 from fastkl.selection.product_proposal import group_names
 
@@ -332,43 +333,37 @@ def not_told_apart(table: FamilyTable) -> list[str]:
 
 
 def family_table(
-    kind: str,
-    held_out: Mapping[str, Floats],
-    log_likelihood: Mapping[str, float],
-    n_parameters: Mapping[str, int],
-    refused: dict[str, str],
-    weights: Floats | None,
+    kind: str, found: Mapping[str, Trial], refused: Mapping[str, str], weights: Floats | None
 ) -> FamilyTable:
-    """The table from the log-densities of the rows held out; what gives density 0 to some of them is refused."""
+    """The table of what families gave on rows; what gives density 0 to some of those held out is refused."""
     refused, values = dict(refused), {}
-    for name, own in held_out.items():
-        lost = int(np.isneginf(own).sum())
+    for name, trial in found.items():
+        lost = int(np.isneginf(trial.held_out).sum())
         if lost:
             refused[name] = f"gives density 0 to {plural(lost, 'held-out row')}"
         else:
-            values[name] = own
+            values[name] = trial.held_out
     if not values:
         none: dict[str, Any] = {name: np.empty(0) for name in _NUMBERS}
         return FamilyTable(kind=kind, names=[], n_rows=0, refused=refused, **none)
-    names = list(values)
-    found = comparison_of(
-        names, np.column_stack(list(values.values())), [n_parameters[name] for name in names], weights
+    table = comparison_of(
+        list(values), np.column_stack(list(values.values())), [found[name].n_parameters for name in values], weights
     )
-    weight = float(len(next(iter(values.values()))) if weights is None else weights.sum())
-    likelihood = np.array([log_likelihood[name] for name in found.names])
-    sizes = np.array([n_parameters[name] for name in found.names])
+    weight = float(len(table.log_densities) if weights is None else weights.sum())
+    likelihood = np.array([found[name].log_likelihood for name in table.names])
+    sizes = np.array([found[name].n_parameters for name in table.names])
     return FamilyTable(
         kind=kind,
-        names=found.names,
-        mean_log_likelihood=found.mean_log_likelihood,
-        standard_error=found.standard_error,
-        kl_difference=found.kl_difference,
-        kl_difference_error=found.kl_difference_error,
-        p_value=found.p_value,
+        names=table.names,
+        mean_log_likelihood=table.mean_log_likelihood,
+        standard_error=table.standard_error,
+        kl_difference=table.kl_difference,
+        kl_difference_error=table.kl_difference_error,
+        p_value=table.p_value,
         n_parameters=sizes,
         log_likelihood=likelihood,
         aic=2.0 * (sizes - likelihood),
         bic=sizes * np.log(weight) - 2.0 * likelihood,
-        n_rows=found.n_rows,
+        n_rows=table.n_rows,
         refused=refused,
     )

@@ -170,8 +170,7 @@ class _Table:
         joint = JointTrials(self.weights, self.folds, len(self.drawn))
         tables = {}
         for column, found, trials in self._trials():
-            numbers = (trials.held_out, trials.log_likelihood, trials.n_parameters)
-            tables[column.key] = family_table(found.kind, *numbers, trials.refused, self.weights)
+            tables[column.key] = family_table(found.kind, trials.found, trials.refused, self.weights)
             if not simplex:
                 joint.add(column.key, column.place, trials, column.key in block)
         for name in tried:

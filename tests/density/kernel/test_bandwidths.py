@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
 from fastkl import DegenerateDataError, KernelDensityMLE, RepeatedValuesWarning
-from fastkl.density.kernel.bandwidths.leave_one_out import LeaveOneOut
+from fastkl.density.kernel.bandwidths.leave_one_out import LeaveOneOut, evaluated
 from fastkl.density.kernel.bandwidths.sheather_jones import _functional, binned_pairs, sheather_jones
 from tests.density.kernel.direct import log_densities
 
@@ -277,6 +277,13 @@ def test_a_rounded_column():
     np.testing.assert_array_equal(model.bandwidth_, KernelDensityMLE("silverman").fit(X).bandwidth_)
     assert not model.converged_
     assert model.loo_log_likelihood_ == pytest.approx(model.leave_one_out().sum(), rel=1e-12)
+
+
+def test_a_row_that_no_kernel_reaches_has_no_likelihood():
+    likelihood = LeaveOneOut(np.array([[0.0], [0.5], [9.0]]), None, "epanechnikov", 1)
+    found = likelihood.maximum(evaluated(likelihood, np.zeros(1)), 1)
+    assert found.log_likelihood == -np.inf
+    assert not found.converged
 
 
 def test_a_rounded_column_and_one_bandwidth_for_all():

@@ -207,8 +207,9 @@ class _Loss:
     def ended(self, theta: Floats, inverse: Floats) -> Climbed:
         """The search, ended here."""
         value, slopes = self(theta)
+        mean = -value if value < LOWEST else -np.inf
         slopes = np.where((theta >= self.ends - ROUNDING) & (slopes < 0.0), 0.0, slopes)
-        return Climbed(theta, inverse, -value, float(np.max(np.abs(slopes), initial=0.0)), len(self.known))
+        return Climbed(theta, inverse, mean, float(np.max(np.abs(slopes), initial=0.0)), len(self.known))
 
 
 def evaluated(likelihood: Likelihood, theta: Floats) -> Climbed:
@@ -228,8 +229,7 @@ def climb(
     A ``theta`` of one number stands for all of them. Without ``polish`` the search ends near the maximum.
 
     With an ``inverse`` curvature from elsewhere the rows are many: the search begins with steps by it, and ends if these lead to
-    the maximum.
-    ``reached(theta)`` is told of every step; where it is true the search ends.
+    the maximum. ``reached(theta)`` is told of every step; where it is true the search ends.
     """
     loss = _Loss(likelihood, len(theta))
     theta = np.minimum(theta, loss.ends)
