@@ -22,6 +22,8 @@ from fastkl.families._normals import Normals
 Masses = tuple[FloatArray | None, FloatArray | None]
 
 _STEPS = 8
+# Kurtosis is taken to be no more than so many times that of a normal distribution: that of wild samples is of a few rows.
+_MOST_PEAKED = 4.0
 _RIDGE = 1e-9
 # Of variances: rounding may make one negative, and a constant column infinite.
 _LEAST_RATIO, _LARGEST_RATIO = 1e-15, 1e300
@@ -196,7 +198,8 @@ def normal_pair(X: FloatArray, Y: FloatArray, masses: Masses = (None, None)) -> 
     n, m = (_effective(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
     p, q = (moments(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
     w, distance = n / (n + m), Distance(p, q)
-    share = _share_of_distance(lambda t: distance.divergence(t, w), distance.unbiased(n, m))
+    told = (size / _peaked(*one) for size, one in zip((n, m), ((X, p, masses[0]), (Y, q, masses[1])), strict=True))
+    share = _share_of_distance(lambda t: distance.divergence(t, w), distance.unbiased(*told))
     common = [w * one + (1.0 - w) * other for one, other in zip(p, q, strict=True)]
     # Not c + t (one - c), which loses what is small beside a common spread that one wild sample sets.
     first, second = (
@@ -204,6 +207,15 @@ def normal_pair(X: FloatArray, Y: FloatArray, masses: Masses = (None, None)) -> 
         for mean, covariance in (p, q)
     )
     return NormalPair(WorkingNormal.of(*first), WorkingNormal.of(*second), distance.divergence(share, w))
+
+
+def _peaked(X: FloatArray, of_rows: Moments, masses: FloatArray | None) -> float:
+    """Mardia's kurtosis over that of a normal distribution, from 1 to some.
+
+    Covariances of elliptical samples vary as those of so many times fewer normal rows (Tyler 1982, doi:10.2307/2335979).
+    """
+    d, squares = X.shape[1], np.square(WorkingNormal.of(*of_rows).standard(X)).sum(axis=0)
+    return float(np.clip(np.average(np.square(squares), weights=masses) / (d * (d + 2.0)), 1.0, _MOST_PEAKED))
 
 
 def departure(X: FloatArray, masses: FloatArray | None = None) -> float:
