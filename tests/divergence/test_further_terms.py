@@ -1,5 +1,6 @@
 """What a regression of two samples lacks is taken in, and neighbours that see more are heard: kinds with known divergence."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -119,13 +120,13 @@ def test_regression_is_not_ahead_where_neighbours_see_more():
 
 def test_regression_that_neighbours_doubt_tells_best_and_has_one_vote_of_three():
     ahead = Route(0.2, np.zeros(0), loss=0.6, name="regression")
-    learnt = SimpleNamespace(ahead=lambda: ahead)
+    learnt = SimpleNamespace(ahead=lambda weight: replace(ahead, ahead=weight))
     other = Route(0.4, np.zeros(0), loss=0.65, name="mixtures")
     values = {"regression": 0.2, "mixtures": 0.4, "corrected_neighbors": 0.5}
-    for plain, value in ((0.5, 0.4), (0.21, 0.2)):
+    for plain, value, weight in ((0.5, 0.4, 0.0), (0.21, 0.2, 1.0)):
         samples = SimpleNamespace(lower=0.005, plain=plain, error_of_plain=0.05)
         found, chosen, _ = _between(samples, other, ahead, values, learnt)
-        assert (found, chosen.name) == (pytest.approx(value), "regression")
+        assert (found, chosen.name, chosen.ahead) == pytest.approx((value, "regression", weight))
 
 
 def test_clusters_that_no_route_has_alone_are_estimated_without_a_doubt():
