@@ -201,7 +201,7 @@ def _doubts_of_size(
             f"{np.log(pair.q.n_rows):.2g} nats at most: the size of the estimate depends on how the fitted distributions "
             "extrapolate beyond the data. kl_lower_bound gives a bound that the data support."
         )
-    if chosen.name == "regression" and values.get("mixtures", value) > value + 2.0 * error:
+    if chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
         reasons.append(
             f"Mixtures of normal distributions, which extrapolate beyond the rows, give {values['mixtures']:.2g} nats where a "
             f"regression gives {value:.2g}: the data do not show what the tail of p beyond q adds, so the estimate is best read "
@@ -228,7 +228,7 @@ def _of_routes(
                     return chosen.value, chosen, values
                 return _between(samples, chosen, regression, values, learnt)
         if far_ahead:  # what draws would say has no weight
-            chosen = learnt.ahead()
+            chosen = learnt.ahead(1.0)
             return chosen.value, chosen, {"regression": chosen.value, "neighbors": float(samples.plain)}
     chosen, values = by_normals(samples, near)
     values["regression"] = regression.value
@@ -258,7 +258,7 @@ def _between(
     """The median of the routes, or the regression as far as it is ahead of the other, and what tells P and Q apart better."""
     ahead, weight = _ahead(samples, regression, chosen.loss)
     if ahead > 0.5:
-        chosen = learnt.ahead()
+        chosen = learnt.ahead(weight)
         values = values | {"regression": chosen.value}
     median = float(np.median(list(values.values())))
     return median + weight * (values["regression"] - median), chosen, values
@@ -326,7 +326,7 @@ def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
     sizes = (min(side.effective_size, chosen.seen) for side in (samples.pair.p, samples.pair.q))
     of_p, of_q = (mean.variance() / size for mean, size in zip((at_p, at_q), sizes, strict=True))
     sampling = of_p + min(of_q, _OF_Q * of_neighbors)
-    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * spread))
+    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * (1.0 - 0.5 * chosen.ahead) * spread))
     trusted = float(np.hypot(chosen.error, _MISSED * np.sqrt(chosen.noise)))
     return chosen.trust * trusted + (1.0 - chosen.trust) * found
 

@@ -57,6 +57,8 @@ class Route:
         Which.
     seen : float
         Rows of either sample that it learns from at most, where their sampling is that of its value.
+    ahead : float
+        How far it is ahead of the others in telling P and Q apart: 0 where they are worth as much, 1 where they don't count.
     """
 
     value: float
@@ -69,6 +71,7 @@ class Route:
     trust: float = 0.0
     name: str = ""
     seen: float = np.inf
+    ahead: float = 0.0
 
 
 def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]]:

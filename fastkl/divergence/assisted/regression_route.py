@@ -109,9 +109,9 @@ class RegressionRoute:
         """As the only route."""
         return self._of_many_rows(_ONLY, self._samples.pair.p.n_rows)
 
-    def ahead(self) -> Route:
-        """As one that is ahead of the others."""
-        return self._of_many_rows(_AHEAD, _AHEAD)
+    def ahead(self, how_far: float) -> Route:
+        """As one that is ahead of the others (`Route.ahead`)."""
+        return self._of_many_rows(_AHEAD, _AHEAD, how_far)
 
     def _mean_of_learnt(self) -> float:
         return self._samples.learnt.p.mean(self.log_ratio[: self._samples.n]).value
@@ -134,14 +134,14 @@ class RegressionRoute:
         rest = some.mean(self._log_odds(some.X, self._found) - of_normals[rows])
         return rest.value + p.mean(of_normals).value
 
-    def _of_many_rows(self, most: int, asked: int) -> Route:
+    def _of_many_rows(self, most: int, asked: int, how_far: float = 0.0) -> Route:
         """Learnt from so many rows of either sample at most, and asked at so many of P.
 
         Terms stay those of the rows that were learnt from before, beside which coefficients are few, so that no row is flattered.
         """
         samples, p = self._samples, self._samples.pair.p
         if samples.all_learnt:
-            return Route(self._mean_of_learnt(), self.log_ratio, self.loss, name="regression")
+            return Route(self._mean_of_learnt(), self.log_ratio, self.loss, name="regression", ahead=how_far)
         (X, Y), masses = samples.some_rows(most)
         design = np.empty((len(X) + len(Y), len(self._found.beta)))
         for first, part in zip((0, len(X)), (X, Y), strict=True):
@@ -153,7 +153,7 @@ class RegressionRoute:
         if asked < p.n_rows:
             p = rows_at(p, rows_at_random(p.n_rows, asked, samples.rng))
         value = p.mean(self._log_odds(p.X, found)).value
-        return Route(value, self.log_ratio, self.loss, name="regression", seen=most)
+        return Route(value, self.log_ratio, self.loss, name="regression", seen=most, ahead=how_far)
 
     def _log_odds(self, X: FloatArray, found: Regression) -> FloatArray:
         return np.concatenate([found.log_ratio(design) for _, design in self._designs(X)])

@@ -22,6 +22,8 @@ from fastkl.families._normals import Normals
 Masses = tuple[FloatArray | None, FloatArray | None]
 
 _STEPS = 8
+# Kurtosis is taken to be no more than so many times that of a normal distribution: that of wild samples is of a few rows.
+_MOST_PEAKED = 4.0
 _RIDGE = 1e-9
 # Of variances: rounding may make one negative, and a constant column infinite.
 _LEAST_RATIO, _LARGEST_RATIO = 1e-15, 1e300
@@ -158,10 +160,10 @@ class Distance:
 
     def __init__(self, p: Moments, q: Moments) -> None:
         (a, A), (b, B) = p, q
-        ratios, to_q = eigh(ridged(A), ridged(B), check_finite=False)
-        self._ratios = np.clip(ratios, _LEAST_RATIO, _LARGEST_RATIO)
+        ratios, self._to_q = eigh(ridged(A), ridged(B), check_finite=False)
+        self._means, self._ratios = (a, b), np.clip(ratios, _LEAST_RATIO, _LARGEST_RATIO)
         with np.errstate(over="ignore"):
-            self._squares = np.square((b - a) @ to_q)
+            self._squares = np.square((b - a) @ self._to_q)
 
     def divergence(self, share: float = 1.0, w: float = 0.5) -> float:
         """KL of the two that are this share of the way from a common distribution, whose moments are w p + (1 - w) q.
@@ -173,6 +175,19 @@ class Distance:
         ratio = of_p / of_q
         with np.errstate(over="ignore"):
             return 0.5 * float((ratio - 1.0 - np.log(ratio) + share**2 * self._squares / of_q).sum())
+
+    def peaked(self, both: tuple[FloatArray, FloatArray], masses: Masses) -> list[float]:
+        """Mardia's kurtosis of the rows of p and of q over that of a normal distribution, from 1 to some.
+
+        Covariances of elliptical samples vary as those of so many times fewer normal rows (Tyler 1982, doi:10.2307/2335979).
+        """
+        found, d, spreads = [], len(self._ratios), (1.0 / self._ratios, np.ones(len(self._ratios)))
+        with np.errstate(over="ignore", invalid="ignore"):  # where one sample is a point beside the other
+            for X, mean, spread, of_rows in zip(both, self._means, spreads, masses, strict=True):
+                squares = np.square(np.square((X - mean) @ self._to_q) @ spread)
+                mean_of_squares = squares.mean() if of_rows is None else squares @ of_rows / of_rows.sum()
+                found.append(float(np.clip(mean_of_squares / (d * (d + 2.0)), 1.0, _MOST_PEAKED)))
+        return found
 
     def unbiased(self, n: float, m: float) -> float:
         """KL without the bias of moments of n and m (effective) rows (by Wishart's matrices).
@@ -196,7 +211,8 @@ def normal_pair(X: FloatArray, Y: FloatArray, masses: Masses = (None, None)) -> 
     n, m = (_effective(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
     p, q = (moments(rows, of_rows) for rows, of_rows in zip((X, Y), masses, strict=True))
     w, distance = n / (n + m), Distance(p, q)
-    share = _share_of_distance(lambda t: distance.divergence(t, w), distance.unbiased(n, m))
+    of_p, of_q = distance.peaked((X, Y), masses)
+    share = _share_of_distance(lambda t: distance.divergence(t, w), distance.unbiased(n / of_p, m / of_q))
     common = [w * one + (1.0 - w) * other for one, other in zip(p, q, strict=True)]
     # Not c + t (one - c), which loses what is small beside a common spread that one wild sample sets.
     first, second = (
