@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.text_tables import html_table
 from fastkl._core.whole_numbers import is_count
 from fastkl._core.wording import did_you_mean
@@ -154,6 +155,7 @@ class GoodnessOfFit(Mapping[str, Floats]):
 class GoodnessMembers(Density):
     """The member that says how well a fitted density fits."""
 
+    @knows_other_keywords
     def goodness_of_fit(
         self,
         X: ArrayLike,

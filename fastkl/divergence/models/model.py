@@ -85,8 +85,7 @@ class Model:
     def given_sums(self) -> list[tuple[int, ...]]:
         """Columns whose sum is given: the model is one of rows with this sum, and says nothing of it."""
         if self.factors is None:
-            ask = getattr(self.family, "given_sums", None)
-            return [] if ask is None else ask(self.n_columns or 0)
+            return _given_sums(self.family, self.n_columns or 0)
         return [tuple(columns[j] for j in own) for columns, part in self.factors for own in part.given_sums]
 
     @property
@@ -109,8 +108,8 @@ class Model:
     @property
     def turn(self) -> tuple[float, float] | None:
         """Between which angles draws of a model of angles lie, of which the log-density goes on beyond; None for any other."""
-        if getattr(self.family, "periodic", False):
-            return -np.pi, np.pi
+        if any(getattr(family, "periodic", False) for family in _components(self.family)):
+            return -np.pi, np.pi  # a uniform background of angles is one of angles, too
         return getattr(self.thing, "_turn", None) if self.family is None else None
 
     @property
@@ -329,3 +328,17 @@ class Model:
             return None
         drawn = self.draw(1000 + 100 * n_columns, np.random.RandomState(0))
         return np.atleast_2d(np.cov(drawn, rowvar=False)) if drawn.shape[1] == n_columns else None
+
+
+def _components(family: Any) -> list[Any]:
+    """The families that a mixture is made of; any other one by itself."""
+    return list(getattr(family, "component_families", [family]))
+
+
+def _given_sums(family: Any, d: int) -> list[tuple[int, ...]]:
+    """Columns whose sum is given: all, or those of groups of a product, of a component of a mixture too."""
+    for one in _components(family):
+        if getattr(one, "given_sum", False):
+            groups = [part for part in getattr(one, "parts", ()) if getattr(part.family, "given_sum", False)]
+            return [tuple(part.columns) for part in groups] or [tuple(range(d))]
+    return []

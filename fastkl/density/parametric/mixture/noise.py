@@ -97,8 +97,8 @@ def noise_mark(rows: AnyRows) -> dict[str, Any]:
 def _refuse(X: object, sample_weight: object) -> Rows:
     """ValueError for rows that are asked for without their noise."""
     raise ValueError(
-        "This mixture was fitted to rows measured with noise (noise_covariance), which robust errors, profiles, bootstrap and TIC "
-        "do not take: without it they are those of another fit. standard_errors_ and confidence_intervals() know of the noise."
+        "This mixture was fitted to rows measured with noise (noise_covariance), which robust errors, profiles, bootstrap and "
+        "TIC do not take: without it they are those of another fit. standard_errors_ and confidence_intervals() know of it."
     )
 
 
