@@ -30,6 +30,7 @@ from fastkl.divergence import Estimate, kl_divergence
 from fastkl.divergence.models.draws import refuse_other_sums
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.options import one_seed
+from fastkl.families.drawing import around
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
 
@@ -257,8 +258,9 @@ class GoodnessMembers(Density):
         found: dict[str, Floats] = edf_statistics(density, values, weights) if of_columns else {}
         divergence, whole = None, None
         if joint:
-            rows = self._numbers(values)
-            refuse_other_sums(Model(density, "The density"), rows)
+            rows, model = self._numbers(values), Model(density, "The density")
+            refuse_other_sums(model, rows)
+            rows = around(rows, model.turn)  # angles as draws have them
             whole = JointStatistics(joint, rows, generator)
             found |= whole.of(density, rows, weights, values)
             divergence = (

@@ -21,6 +21,7 @@ from fastkl._core.warned import names_compared
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.models import foreign_models
 from fastkl.divergence.models.scipy_families import family_of_frozen
+from fastkl.families.drawing import turn_of
 from fastkl.rows.tables import column_names, with_fitted_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", *foreign_models.LOG_DENSITIES)
@@ -108,8 +109,9 @@ class Model:
     @property
     def turn(self) -> tuple[float, float] | None:
         """Between which angles draws of a model of angles lie, of which the log-density goes on beyond; None for any other."""
-        if any(getattr(family, "periodic", False) for family in _components(self.family)):
-            return -np.pi, np.pi  # a uniform background of angles is one of angles, too
+        if self.family is not None and self.params is not None:
+            mixed = hasattr(self.family, "component_families")
+            return turn_of(_components(self.family), self.family.split(self.params) if mixed else [self.params])
         return getattr(self.thing, "_turn", None) if self.family is None else None
 
     @property

@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
-from fastkl.families.drawing import AT_ONCE, draws
+from fastkl.families.drawing import AT_ONCE, around, draws, turn_of
 from fastkl.families.gradient_sums import both_added
 from fastkl.families.matrices import inverses
 from fastkl.families.mixture.ascent import Ascent
@@ -315,7 +315,7 @@ class Mixture(Family):
                 for start in range(0, len(at), step):
                     drawn[at[start : start + step]] = values[start : start + step]
         assert drawn is not None
-        return drawn, which
+        return around(drawn, turn_of(self.component_families, self.split(params))), which
 
     def columnwise(self, params: Params) -> bool:
         """Whether it has a distribution function column by column."""
