@@ -30,7 +30,13 @@ _KEYWORDS = {
     "n_jobs": ["n_threads", "num_threads", "threads", "workers", "n_cores"],
     "init": ["means_init", "weights_init", "init_params", "start", "starts"],
     "kernel": ["kern"],
-    "level": ["confidence_level", "conf_level", "confidence"],
+    "level": ["confidence_level", "conf_level", "confidence", "coverage"],
+    "n_resamples": ["n_bootstrap", "n_boot", "B", "R", "n_permutations", "n_samples"],
+    "n_bootstrap": ["n_resamples", "n_boot", "B", "R", "n_mc_samples"],
+    "by": ["group", "groups", "groupby", "key", "keys"],
+    "columns": ["column", "cols", "value", "values"],
+    "families": ["family", "dists", "distributions", "distribution"],
+    "covariance_types": ["covariance_type"],
     "metric": ["distance"],
     "p": ["x", "X", "P", "pk"],
     "q": ["y", "Y", "Q", "qk"],
@@ -42,6 +48,7 @@ _IN_NATS = "Results are in nats: divide them by log(2) for bits, as .bits of an 
 # What is no keyword here, for functions that have a parameter.
 _ADVICE = (
     *((first, ["base", "unit", "units"], _IN_NATS) for first in ("p", "pk", "x")),
+    ("level", ["alpha"], "Intervals are given by level, which is 1 - alpha."),
     ("n_neighbors", ["metric", "distance"], "Distances are Euclidean: scale or transform the columns."),
     (
         "family",
@@ -63,6 +70,22 @@ _ADVICE = (
         "y",
         ["event", "events", "event_observed", "event_col", "status", "delta", "censored", "censoring", "entry"],
         f"{CENSORED}.",
+    ),
+    (
+        "y",
+        ["exposure", "exposures", "offset"],
+        "Counts with exposures are of a regression, which is not here; the Poisson rate is counts.sum() / exposure.sum().",
+    ),
+    (
+        "family",
+        ["truncation", "truncated", "lower", "upper", "bounds", "threshold", "censoring", "censored"],
+        "Truncated and censored rows are not fitted, but a few lines do it: see 'Rows of which only limits are known' in the "
+        "user guide. Excesses over a threshold are those of families.GeneralizedPareto: fit X - threshold.",
+    ),
+    (
+        "mixture",
+        ["family", "prior", "n_init", "n_jobs"],
+        "It is one of the mixture: mixture=MixtureMLE(family=..., ...).",
     ),
     ("n_jobs", ["weights", "weight", "sample_weight"], "Weights of rows are for fit(X, sample_weight=...)."),
 )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastkl._core.array_types import Floats
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.text_tables import html_table
 from fastkl._core.whole_numbers import is_count
 from fastkl._core.wording import did_you_mean
@@ -29,6 +30,7 @@ from fastkl.divergence import Estimate, kl_divergence
 from fastkl.divergence.models.draws import refuse_other_sums
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.options import one_seed
+from fastkl.families.drawing import around
 from fastkl.rows.reading import look, refuse_not_finite
 from fastkl.rows.weights import read_weights
 
@@ -154,6 +156,7 @@ class GoodnessOfFit(Mapping[str, Floats]):
 class GoodnessMembers(Density):
     """The member that says how well a fitted density fits."""
 
+    @knows_other_keywords
     def goodness_of_fit(
         self,
         X: ArrayLike,
@@ -255,8 +258,9 @@ class GoodnessMembers(Density):
         found: dict[str, Floats] = edf_statistics(density, values, weights) if of_columns else {}
         divergence, whole = None, None
         if joint:
-            rows = self._numbers(values)
-            refuse_other_sums(Model(density, "The density"), rows)
+            rows, model = self._numbers(values), Model(density, "The density")
+            refuse_other_sums(model, rows)
+            rows = around(rows, model.turn)  # angles as draws have them
             whole = JointStatistics(joint, rows, generator)
             found |= whole.of(density, rows, weights, values)
             divergence = (

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.density.bootstrap import BootstrapFits, refits_summary
 from fastkl.density.contract import Density
 from fastkl.density.validation import as_generator, whole_number
@@ -211,6 +212,7 @@ class InferenceMembers(Density):
         trace = self.inference_.effective_parameters(X, sample_weight)
         return float(2.0 * trace - 2.0 * self._scored(X, sample_weight)[0])
 
+    @knows_other_keywords
     def confidence_intervals(
         self,
         level: float = 0.95,
@@ -286,6 +288,7 @@ class InferenceMembers(Density):
         errors = inference.robust_standard_errors(X, sample_weight) if robust else inference.standard_errors()
         return inference.intervals(errors, float(ndtri(0.5 + 0.5 * level)))
 
+    @knows_other_keywords
     def bootstrap(
         self,
         X: ArrayLike,

@@ -68,7 +68,6 @@ class Family(BaseEstimator):
     composed: ClassVar[bool] = False  # made of other families, so that its name alone does not say what it is
     joint: ClassVar[bool] = False
     least_columns: ClassVar[int] = 1  # of a row
-    given_sum: ClassVar[bool] = False  # whether its rows have a sum that is given (``given_sums``)
     aliases: ClassVar[tuple[str, ...]] = ()  # other names that find it: everyday ones, those of other libraries
     scipy_name: ClassVar[str | None] = None  # its name in scipy.stats, which finds it too
     scipy_parameters: ClassVar[Mapping[str, str]] = {}  # scipy's parameters by name, and which of its own each one is
@@ -315,10 +314,6 @@ class Family(BaseEstimator):
         """Parameters (and options) from all of scipy's arguments, loc and scale too; ValueError where none would be right."""
         self.raise_if_moved(arguments, self.scipy_parameters)
         return {own: arguments[scipy] for scipy, own in self.scipy_parameters.items()}
-
-    def given_sums(self, d: int) -> list[tuple[int, ...]]:
-        """Columns whose sum in each row is given, so that the log-density says nothing of it."""
-        return [tuple(range(d))] if self.given_sum else []
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
         """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.

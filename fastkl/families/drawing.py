@@ -7,6 +7,7 @@ distribution that it is drawn from. The nearest number that does belong to it is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,31 @@ def _block(family: Family, params: Params, n_samples: int, generator: np.random.
         return rows
     low, high, _ = getattr(family, "support", (-np.inf, np.inf, False))
     return np.clip(rows, max(low, -LARGEST), min(high, LARGEST))
+
+
+def turn_of(families: Sequence[Family], params: Sequence[Params]) -> tuple[float, float] | None:
+    """Between which angles draws of a family of angles lie, or of a mixture with a background; None for what is not of angles.
+
+    A background, such as a uniform one, is on the turn about 0 or on the one from 0.
+    """
+    of_angles = [getattr(family, "periodic", False) for family in families]
+    if not any(of_angles):
+        return None
+    others = [pair for pair, angles in zip(zip(families, params, strict=True), of_angles, strict=True) if not angles]
+    if not all(hasattr(family, "quantile") for family, _ in others):
+        return None
+    ends = [family.quantile(np.full(1, level), own) for family, own in others for level in (0.0, 1.0)]  # type: ignore[attr-defined]
+    for low, high in ((-np.pi, np.pi), (0.0, 2.0 * np.pi)):
+        if all(low - 1e-9 <= np.min(end) and np.max(end) <= high + 1e-9 for end in ends):
+            return low, high
+    return None
+
+
+def within_turn(rows: NDArray[Any], low: Any, high: Any) -> NDArray[Any]:
+    """The same angles, within a turn that begins at ``low``; those that are in it stay as they are."""
+    return np.where((rows >= low) & (rows <= high), rows, low + (rows - low) % (high - low))
+
+
+def around(rows: NDArray[Any], turn: tuple[float, float] | None) -> NDArray[Any]:
+    """Draws of all components of a mixture of angles within one turn; others as they are."""
+    return rows if turn is None else within_turn(rows, *turn)

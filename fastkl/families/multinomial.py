@@ -51,7 +51,7 @@ class Multinomial(Family):
     support = (0.0, BELOW_INFINITY, True)
     joint = True
     discrete = True
-    given_sum = True
+    given_sum = True  # of its rows, so that the density says nothing of it
     example = {"probabilities": [0.31, 0.69]}
     extreme = [{"probabilities": p} for p in ([1e-12, 1.0 - 1e-12], [0.2, 0.3, 0.5], [1e-6, 0.25, 0.75 - 1e-6])]
 

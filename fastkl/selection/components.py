@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastkl._core.array_types import Floats
 from fastkl._core.means import Mean
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.text_tables import html_table, table_lines
 from fastkl._core.warned import warnings_kept
 from fastkl._core.whole_numbers import is_count
@@ -137,6 +138,7 @@ class ComponentChoice:
         return html_table(head, rows)
 
 
+@knows_other_keywords
 def choose_components(
     X: ArrayLike,
     n_components: Iterable[int] = range(1, 11),

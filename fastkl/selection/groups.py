@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl._core.rows import Rows
 from fastkl._core.whole_numbers import is_count
 from fastkl.density import DensityMLE
@@ -40,6 +41,7 @@ _CELLS_OF_PASSES = 1 << 16  # for families that pass over them many times: Ctrl-
 CRITERIA = ("bic", "aic")
 
 
+@knows_other_keywords
 def fit_groups(
     X: Any,
     by: Any,

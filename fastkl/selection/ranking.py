@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastkl import families as all_families
 from fastkl._core._threads import effective_n_threads
 from fastkl._core.array_types import Floats
+from fastkl._core.other_keywords import knows_other_keywords
 from fastkl.divergence.options import as_random_state, one_seed
 from fastkl.exceptions import ColumnTypeError
 from fastkl.rows.columns import as_list, column_numbers, named
@@ -35,6 +36,7 @@ from fastkl.selection.joint_trials import JointTrials, density_trials
 _MOST_JOINT = 100
 
 
+@knows_other_keywords
 def rank_families(
     X: Any,
     *,

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from scipy.stats import weibull_min
+from scipy.stats import norm, weibull_min
 from sklearn.base import clone
 
 import fastkl
@@ -48,9 +48,35 @@ def test_every_name_that_is_given_exists(name):
             "period": 100,
             "a": 0.2,
             "b": 1.3,
+            "function": np.sqrt,
         }
         assert eval(expression, known) is not None
     assert not hasattr(density, name)
+
+
+def test_the_mean_of_the_worst_is_that_of_the_tail():
+    density = DensityMLE.from_parameters("lognormal", meanlog=0.0, sdlog=1.0)
+    worst = density.quantile((np.arange(0.5, 10_000) / 10_000) * (1 - 0.99), upper=True).mean()
+    assert worst == pytest.approx(np.exp(0.5) * norm.cdf(1.0 - norm.ppf(0.99)) / 0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: DensityMLE("weibull").fit(X).confidence_intervals(alpha=0.05), "level, which is 1 - alpha"),
+        (lambda: DensityMLE("weibull").fit(X).bootstrap(X, n_bootstrap=9), "'n_resamples'"),
+        (lambda: DensityMLE("weibull").fit(X).goodness_of_fit(X, n_resamples=9), "'n_bootstrap'"),
+        (lambda: DensityMLE("weibull", truncation=(1, None)), "a few lines do it"),
+        (lambda: DensityMLE("weibull", threshold=1.0), "fit X - threshold"),
+        (lambda: DensityMLE("poisson").fit(X, exposure=X[:, 0]), "exposure.sum"),
+        (lambda: fastkl.choose_components(X, family="gamma"), r"mixture=MixtureMLE\(family="),
+        (lambda: fastkl.fit_groups(X, group=X[:, 0]), "'by'"),
+        (lambda: fastkl.rank_families(X, family="gamma"), "'families'"),
+    ],
+)
+def test_keywords_that_are_guessed_first(call, said):
+    with pytest.raises(TypeError, match=said):
+        call()
 
 
 def test_what_is_named_is_what_scipy_has():

@@ -79,6 +79,26 @@ def test_draws_of_angles_are_those_of_the_turn_about_0():
     assert report.p_values["ks"][0] > 0.05  # it was nan
 
 
+def test_angles_from_0_to_a_turn_are_the_same():
+    """Draws are compared with rows in the turn of the rows; a background has the turn that it is given on."""
+    rows = OTHERS % (2.0 * PI)
+    model = DensityMLE("von_mises").fit(rows)
+    assert permutation_test(rows, model, random_state=0).p_value > 0.05  # it was 0.0005
+    background = [families.VonMises(), families.Uniform(low=0.0, high=2.0 * PI)]
+    mixed = np.concatenate([rows, np.random.default_rng(5).uniform(0.0, 2.0 * PI, (200, 1))])
+    mixture = MixtureMLE(2, family=background, random_state=0).fit(mixed)
+    drawn = mixture.sample(1000, random_state=0)
+    assert drawn.min() >= 0.0
+    whole = integrate.quad(
+        lambda x: -np.exp(log_p := mixture.score_samples([[x]])[0]) * log_p, 0.0, 2.0 * PI, limit=200
+    )
+    assert entropy(mixture) == pytest.approx(whole[0], abs=1e-6)
+    assert mixture.goodness_of_fit(mixed, n_bootstrap=19, random_state=0).p_values["energy"][0] > 0.05
+    several = MixtureMLE(2, family="von_mises", random_state=0).fit(np.concatenate([rows, ROWS % (2.0 * PI)]))
+    report = several.goodness_of_fit(np.concatenate([rows, ROWS % (2.0 * PI)]), n_bootstrap=19, random_state=0)
+    assert report.p_values["energy"][0] > 0.05
+
+
 def test_all_angles_are_below_infinity():
     assert ANGLES.cdf([[-np.inf], [np.inf]]).ravel().tolist() == [0.0, 1.0]
     assert ANGLES.sf([[-np.inf], [np.inf]]).ravel().tolist() == [1.0, 0.0]

@@ -9,6 +9,7 @@ import numpy as np
 from fastkl._core.whole_numbers import is_count
 from fastkl.divergence.arguments import Sample
 from fastkl.divergence.models.model import Model
+from fastkl.families.drawing import within_turn
 
 # From a model where there is no sample to go by.
 DEFAULT_DRAWS = 100_000
@@ -34,6 +35,10 @@ def drawn_sample(model: Model, n_draws: int, like: Sample, rng: np.random.Random
     X = model.draw(n_draws, rng)
     if X.shape[1] != like.n_columns:
         raise ValueError(f"The sample has {like.n_columns} columns and {model.name} draws rows of {X.shape[1]}.")
+    if model.turn is not None:  # the rows may be angles of another turn
+        period = model.turn[1] - model.turn[0]
+        low = np.where(like.X.min(axis=0) >= 0.0, 0.0, -0.5 * period)
+        X = within_turn(X, low, low + period)
     return Sample(np.ascontiguousarray(X, dtype=np.float64), None, like.n_jobs)
 
 

@@ -72,7 +72,9 @@ def expectation_on_a_line(p: Model, terms: Terms, q: Model | None = None) -> Int
     whose quantiles cut the line too.
     """
     if p.turn is not None:
-        return _around(p, q, terms, *p.turn)
+        # that of a background, if one of them has it: all others go on beyond a turn
+        other = None if q is None else q.turn
+        return _around(p, q, terms, *(p.turn if other is None or other[0] < 0.0 else other))
     cuts = _cuts(p, q)
     line = None if cuts is None else _Line.through(cuts, p)
     if cuts is None or line is None:

@@ -21,6 +21,7 @@ from fastkl._core.warned import names_compared
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.models import foreign_models
 from fastkl.divergence.models.scipy_families import family_of_frozen
+from fastkl.families.drawing import turn_of
 from fastkl.rows.tables import column_names, with_fitted_names
 
 _LOG_DENSITIES = ("score_samples", "logpdf", "logpmf", *foreign_models.LOG_DENSITIES)
@@ -85,8 +86,7 @@ class Model:
     def given_sums(self) -> list[tuple[int, ...]]:
         """Columns whose sum is given: the model is one of rows with this sum, and says nothing of it."""
         if self.factors is None:
-            ask = getattr(self.family, "given_sums", None)
-            return [] if ask is None else ask(self.n_columns or 0)
+            return _given_sums(self.family, self.n_columns or 0)
         return [tuple(columns[j] for j in own) for columns, part in self.factors for own in part.given_sums]
 
     @property
@@ -109,8 +109,9 @@ class Model:
     @property
     def turn(self) -> tuple[float, float] | None:
         """Between which angles draws of a model of angles lie, of which the log-density goes on beyond; None for any other."""
-        if getattr(self.family, "periodic", False):
-            return -np.pi, np.pi
+        if self.family is not None and self.params is not None:
+            mixed = hasattr(self.family, "component_families")
+            return turn_of(_components(self.family), self.family.split(self.params) if mixed else [self.params])
         return getattr(self.thing, "_turn", None) if self.family is None else None
 
     @property
@@ -329,3 +330,17 @@ class Model:
             return None
         drawn = self.draw(1000 + 100 * n_columns, np.random.RandomState(0))
         return np.atleast_2d(np.cov(drawn, rowvar=False)) if drawn.shape[1] == n_columns else None
+
+
+def _components(family: Any) -> list[Any]:
+    """The families that a mixture is made of; any other one by itself."""
+    return list(getattr(family, "component_families", [family]))
+
+
+def _given_sums(family: Any, d: int) -> list[tuple[int, ...]]:
+    """Columns whose sum is given: all, or those of groups of a product, of a component of a mixture too."""
+    for one in _components(family):
+        if getattr(one, "given_sum", False):
+            groups = [part for part in getattr(one, "parts", ()) if getattr(part.family, "given_sum", False)]
+            return [tuple(part.columns) for part in groups] or [tuple(range(d))]
+    return []

@@ -12,7 +12,7 @@ from fastkl._core.array_types import Floats, Params, Statistics
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.families._mixture import weighted_sum
 from fastkl.families.base import Family, Fit
-from fastkl.families.drawing import AT_ONCE, draws
+from fastkl.families.drawing import AT_ONCE, around, draws, turn_of
 from fastkl.families.gradient_sums import both_added
 from fastkl.families.matrices import inverses
 from fastkl.families.mixture.ascent import Ascent
@@ -113,19 +113,6 @@ class Mixture(Family):
         return all(family.labels for family in self.component_families)
 
     @property
-    def periodic(self) -> bool:
-        """Whether there are angles among them: the others, such as a uniform background, are then of angles too."""
-        return any(getattr(family, "periodic", False) for family in self.component_families)
-
-    @property
-    def given_sum(self) -> bool:  # type: ignore[override]
-        """Whether their rows have a sum that is given."""
-        return any(family.given_sum for family in self.component_families)
-
-    def given_sums(self, d: int) -> list[tuple[int, ...]]:
-        return next(iter(family.given_sums(d) for family in self.component_families if family.given_sum), [])
-
-    @property
     def discrete_columns(self) -> frozenset[int]:
         """The discrete columns of components that have columns of both kinds."""
         return frozenset(getattr(self.component_families[0], "discrete_columns", ()))
@@ -187,7 +174,7 @@ class Mixture(Family):
 
     def learned_from(self, rows: AnyRows) -> Mixture:
         """The mixture with what its families learn from all rows before a fit: categories, the sum of rows that are drawn."""
-        if not self.labels and not self.given_sum:
+        if not self.labels and not any(getattr(family, "given_sum", False) for family in self.component_families):
             return self
         components: list[Family] = [Normal()] * self.layout.size
         for group in self.layout.groups:
@@ -328,7 +315,7 @@ class Mixture(Family):
                 for start in range(0, len(at), step):
                     drawn[at[start : start + step]] = values[start : start + step]
         assert drawn is not None
-        return drawn, which
+        return around(drawn, turn_of(self.component_families, self.split(params))), which
 
     def columnwise(self, params: Params) -> bool:
         """Whether it has a distribution function column by column."""

@@ -93,12 +93,9 @@ class Product(Family):
         return any(family.labels for family in self._families)
 
     @property
-    def given_sum(self) -> bool:  # type: ignore[override]
+    def given_sum(self) -> bool:
         """Whether the rows of one of them have a sum that is given."""
-        return any(family.given_sum for family in self._families)
-
-    def given_sums(self, d: int) -> list[tuple[int, ...]]:
-        return [tuple(part.columns) for part in self.parts if part.family.given_sum]
+        return any(getattr(family, "given_sum", False) for family in self._families)
 
     @property
     def equivariant(self) -> bool:  # type: ignore[override]
@@ -156,7 +153,7 @@ class Product(Family):
         learned = []
         for part in self.parts:
             family = part.family
-            if family.labels or family.given_sum:
+            if family.labels or getattr(family, "given_sum", False):
                 family = family.learned(part.any_rows(rows).total(family.statistics, merge=family.merge_statistics))
             learned.append((part.name, family, part.columns))
         return Product(learned)
