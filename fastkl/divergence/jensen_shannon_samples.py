@@ -39,7 +39,7 @@ from fastkl.divergence.nearest.diagnostics import (
 from fastkl.divergence.nearest.local_terms import BallMasses, Method, mixture_balls
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.samples import divergence_neighbors, require_two_rows
-from fastkl.divergence.nearest.serial import paired_reasons
+from fastkl.divergence.nearest.serial import dependence_reasons, paired_reasons
 from fastkl.divergence.options import Options
 from fastkl.divergence.told_apart import jensen_shannon_bound, most_of_mixture
 
@@ -168,7 +168,7 @@ def _by_neighbors(pair: SamplePair, options: Options, share: float, *, twice: bo
     error = float(np.hypot(np.sqrt(max(variance, least)), doubt))
     apart = _mostly_apart(large, k)
     of_balls = units_of(pair) + many_columns(pair.p) + apart
-    reasons = shared_rows_reasons(pair, shared) or paired_reasons(pair)
+    reasons = dependence_reasons(pair) + (shared_rows_reasons(pair, shared) or paired_reasons(pair))
     reasons += column_reasons(pair, sweep.radius) + many_columns(pair.p)
     reasons += few_effective_rows(pair.p, pair.q) + _few_rows(pair) + _beyond_range(total, error, share) + apart
     diagnostics = {"reasons": reasons, "n_neighbors": k, "shared_rows": shared, "large_balls": large}

@@ -29,6 +29,8 @@ __all__ = ["kl_from_log_probs"]
 _NORMALISED = 1e-2
 # The variance of log q/p beyond which that of r - 1 - log r is the larger one, where log q/p is normal: exp(v) - 1 = 2 v.
 _FAR = 1.256
+# Standard errors below 0 of a mean of r - 1 that no tail of r is likely to explain.
+_BEYOND_CHANCE = 5.0
 _FORMS = ("low_variance", "plain", "squared")
 
 
@@ -130,6 +132,8 @@ def kl_from_log_probs(
             f"The log-ratios have variance {spread:.2g}: p and q are so far apart that form='low_variance' depends on a few "
             "large ratios q/p, and its error is too small with few draws. Take form='plain'."
         )
+    elif form == "low_variance":
+        reasons += _not_all_of_q(log_ratio, weights, mean.error)
     diagnostics = {
         "per_token": mean.value * n / counted,
         "mean_ratio": ratio.value,
@@ -213,6 +217,18 @@ def _terms(log_ratio: FloatArray, form: str) -> FloatArray:
     # Near 0 the difference of the two is less than their rounding: its series.
     series = log_ratio**2 * (0.5 + log_ratio * (1.0 / 6.0 + log_ratio * (1.0 / 24.0 + log_ratio / 120.0)))
     return np.where(np.abs(log_ratio) < 1e-3, series, np.expm1(log_ratio) - log_ratio)
+
+
+def _not_all_of_q(log_ratio: FloatArray, weights: FloatArray | None, error: float) -> list[str]:
+    """Why r - 1 has no mean of 0: q has mass where p draws nothing, which makes the mean of r - 1 - log r too small by that."""
+    drift = Mean.of(np.expm1(log_ratio).sum(axis=1), weights)
+    if not -drift.value > max(_BEYOND_CHANCE * drift.error, error, 1e-9):
+        return []
+    return [
+        f"The mean of q/p - 1, summed over the tokens of a draw, is {drift.value:.3g}, and form='low_variance' takes it for 0: q "
+        "has mass where p draws nothing, as draws from the likeliest tokens alone leave, or the log-probabilities are not "
+        f"normalised. The estimate is too small by about {-drift.value:.2g} nats. Take form='plain'."
+    ]
 
 
 def _doubts(log_ratio: FloatArray, ratio: Mean, form: str) -> tuple[list[str], float]:

@@ -160,3 +160,28 @@ def test_draws_are_not_taken_for_distributions(tokens, recwarn):
     kl_from_log_probs(RNG.normal(-3.0, 0.3, (50, tokens)), RNG.normal(-3.0, 0.3, (50, tokens)))
     kl_from_log_probs(np.zeros((3, 1)), np.zeros((3, 1)))  # sure of every token
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("length", [1, 12])
+def test_draws_from_the_likeliest_tokens_alone_leave_some_of_q_out(length):
+    """KL is -log of what they have of q for each token; r - 1 has a mean below 0, and the default was 1/4 of it."""
+    rng = np.random.default_rng(0)
+    q = np.sort(rng.dirichlet(np.ones(50)))
+    kept = np.where(q >= q[-10], q, 0.0)
+    truth = -length * math.log(kept.sum())
+    tokens = rng.choice(50, (500, length), p=kept / kept.sum())
+    log_p, log_q = np.log(kept[tokens] / kept.sum()), np.log(q[tokens])
+    short = kl_from_log_probs(log_p, log_q)
+    assert short < 0.4 * truth
+    assert "Take form='plain'" in short.reasons[0]
+    plain = kl_from_log_probs(log_p, log_q, form="plain")
+    assert plain == pytest.approx(truth, rel=1e-9)
+    assert not plain.bias_suspected
+
+
+def test_draws_of_the_whole_of_p_are_no_such():
+    for seed in range(40):
+        x = np.random.default_rng(seed).normal(size=200)
+        for shift, scale in ((0.5, 1.0), (0.0, 0.7), (1.0, 1.0)):
+            found = kl_from_log_probs(norm.logpdf(x), norm.logpdf(x, shift, scale))
+            assert not any("draws nothing" in reason for reason in found.reasons)

@@ -8,7 +8,7 @@ import pytest
 from scipy.signal import lfilter
 from sklearn.datasets import load_iris, load_wine
 
-from fastkl import compare_tables, jensen_shannon, kl_divergence, permutation_test
+from fastkl import compare_tables, jeffreys, jensen_shannon, kl_divergence, permutation_test
 from fastkl.divergence.arguments import as_sample
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.serial import _differences, _is_chain, paired_reasons
@@ -31,6 +31,37 @@ def test_chains_are_said_and_by_name(coefficient):
         permutation_test(p["height"], q["weight"], random_state=0, n_permutations=99)
     apart = (x[rng.permutation(1000)] for x in (p["weight"], q["weight"]))
     permutation_test(*apart, random_state=0, n_permutations=99)
+
+
+def chains(rng, coefficient, n, d):
+    return (np.column_stack([chain(rng, coefficient, n) for _ in range(d)]) for _ in range(2))
+
+
+@pytest.mark.parametrize(
+    ("call", "coefficient", "d"), [(kl_divergence, 0.8, 4), (jensen_shannon, 0.9, 2), (jeffreys, 0.9, 2)]
+)
+def test_estimates_of_chains_are_doubted(call, coefficient, d):
+    """Of equal laws: kl_divergence missed 0 in 15 of 16 pairs of 2000 rows, and no estimate was doubted."""
+    rng = np.random.default_rng(0)
+    p, q = chains(rng, coefficient, 2000, d)
+    found = call(p, q, random_state=0)
+    assert found.bias_suspected
+    assert sum("of the row before (rank correlation" in reason for reason in found.reasons) == 2
+    assert "error is too small" in found.reasons[0]
+    assert not call(p[::40], q[::40], random_state=0).reasons
+    assert not call(rng.permutation(p), rng.normal(size=(2000, d)), random_state=0).reasons
+
+
+def test_a_little_dependence_is_within_the_error():
+    found = [kl_divergence(*chains(np.random.default_rng(seed), 0.4, 1000, 2), random_state=0) for seed in range(5)]
+    assert not any(e.reasons for e in found)
+    assert all(abs(e) < 2.0 * e.standard_error for e in found)
+
+
+def test_the_names_of_columns_of_chains_are_said():
+    rng = np.random.default_rng(0)
+    p, q = (pd.DataFrame({"height": rng.normal(size=1000), "weight": chain(rng, 0.9, 1000)}) for _ in range(2))
+    assert "Column 'weight': values of p go with" in kl_divergence(p, q, random_state=0).reasons[0]
 
 
 def test_states_that_stay_are_said():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import DegenerateDataError, kl_divergence, mutual_information
+from fastkl import DegenerateDataError, jensen_shannon, kl_divergence, mutual_information, renyi_divergence
 
 PER_COLUMN = {  # entropy of a normal column of the same variance, less that of the column
     "uniform": 0.5 * np.log(2.0 * np.pi * np.e / 12.0),
@@ -52,3 +52,38 @@ def test_repeated_values_against_a_density_name_the_call_for_them():
         kl_divergence(counts, stats.norm(3.0, 2.0))
     with pytest.raises(DegenerateDataError, match="rows of x and y together are .* pass them as text"):
         mutual_information(counts, counts[::-1])
+
+
+class Scaled:
+    """A normal density times exp(size), which nobody has normalised, with its draws."""
+
+    def __init__(self, size, mean):
+        self.size, self.mean = size, np.asarray(mean, dtype=float)
+
+    def logpdf(self, X):
+        rows = np.reshape(X, (-1, len(self.mean)))
+        return self.size + stats.norm.logpdf(rows, self.mean).sum(axis=1)
+
+    def sample(self, n, random_state=None):
+        return random_state.normal(self.mean, 1.0, (n, len(self.mean)))
+
+
+@pytest.mark.parametrize("size", [-3.0, -0.1, 0.1, 3.0])
+@pytest.mark.parametrize("d", [1, 3])
+def test_densities_that_are_not_normalised_are_said(size, d):
+    """Of three columns, Jensen-Shannon divergences of -1.8 and Rényi divergences of -9 came without a word."""
+    known, scaled = stats.multivariate_normal(np.zeros(d), np.eye(d)), Scaled(size, np.full(d, 0.5))
+    calls = (jensen_shannon, lambda p, q, **more: renyi_divergence(p, q, 0.5, **more), kl_divergence)
+    for call in (*calls, lambda p, q, **more: renyi_divergence(p, q, 2.0, **more)):
+        for p, q in ((known, scaled), (scaled, known)):
+            found = call(p, q, random_state=0)
+            assert any("not normalised" in reason for reason in found.reasons), found
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_normalised_densities_are_not_doubted(d):
+    known, same = stats.multivariate_normal(np.zeros(d), np.eye(d)), Scaled(0.0, np.zeros(d))
+    for other in (same, Scaled(0.0, np.full(d, 0.5)), Scaled(0.0, np.full(d, 3.0))):
+        for p, q in ((known, other), (other, known)):
+            assert not jensen_shannon(p, q, random_state=1).reasons
+            assert not renyi_divergence(p, q, 0.5, random_state=1).reasons

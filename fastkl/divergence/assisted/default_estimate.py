@@ -53,7 +53,7 @@ from fastkl.divergence.nearest.diagnostics import (
 from fastkl.divergence.nearest.edges import edge_reasons
 from fastkl.divergence.nearest.neighbors import SamplePair
 from fastkl.divergence.nearest.samples import divergence_neighbors
-from fastkl.divergence.nearest.serial import dwelling_reasons, paired_reasons
+from fastkl.divergence.nearest.serial import dependence_reasons, paired_reasons
 from fastkl.divergence.options import Options
 
 # Fewer rows than this in either sample tell no more than neighbours do; so do fewer than twice the columns and two, up to 20.
@@ -119,7 +119,7 @@ def assisted_divergence(pair: SamplePair, options: Options) -> Estimate:
 
 def assisted_routes(pair: SamplePair, k: int, standard_error: bool, random_state: np.random.RandomState) -> Assisted:
     """The same, with the routes to it, for k neighbours and a generator that others may share."""
-    dwelling, paired = dwelling_reasons(pair), paired_reasons(pair)
+    dwelling, paired = dependence_reasons(pair), paired_reasons(pair)
     pair = in_order_of_values(pair)
     X, Y = pair.p.X, pair.q.X
     rng = np.random.default_rng(random_state.randint(2**31))

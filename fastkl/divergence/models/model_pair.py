@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from fastkl.divergence.models.line_integral import Integral, expectation_on_a_li
 from fastkl.divergence.models.mixture_bounds import with_bounds
 from fastkl.divergence.models.model import Model
 from fastkl.divergence.models.ratio_draws import log_ratio_mean
-from fastkl.divergence.models.ratio_tails import heavy_terms
+from fastkl.divergence.models.ratio_tails import doubts_of_halves, heavy_terms
 from fastkl.divergence.models.scipy_families import known_entropy
 from fastkl.divergence.models.supports import listed_support
 
@@ -98,6 +98,12 @@ def mean_of_draws(terms: FloatArray, _: Callable[[], FloatArray | None]) -> Esti
     return Estimate(mean.value, mean.error, mean.n_rows, "monte_carlo", diagnostics)
 
 
+def _of_half(terms: FloatArray, at_draws: Callable[[], FloatArray | None]) -> Estimate:
+    """The mean of log 2 - log(1 + r), with that of 2 (r - 1) / (r + 1), which tells whether draws are of their density."""
+    found = mean_of_draws(terms, at_draws)
+    return doubted(found, found.reasons, more={"balance": Mean.of(2.0 - 2.0 * np.exp(terms))})
+
+
 def _part_missing(model: Model, mass: float) -> str:
     """Why not to trust what is made of a density that was not found as a whole."""
     return (
@@ -106,7 +112,7 @@ def _part_missing(model: Model, mass: float) -> str:
     )
 
 
-def _not_whole(q: Model) -> list[str]:
+def not_whole(q: Model) -> list[str]:
     """Why not to trust log-densities of a q from elsewhere, of which nobody knows that they are those of a distribution."""
     if q.family is not None or type(q.thing).__module__.startswith("scipy."):
         return []
@@ -181,7 +187,7 @@ class Expectation:
         integral = self._integral(p, q) if n_draws is None else None
         if integral is not None and not np.isnan(integral.value):
             found = Estimate(integral.value, integral.error, 0, "quadrature")
-            return _with_reasons(found, _not_whole(q) + self._impossible(found))
+            return _with_reasons(found, not_whole(q) + self._impossible(found))
         n_draws = resolve_draws(n_draws)
 
         def at_draws_of_q() -> FloatArray | None:
@@ -191,6 +197,8 @@ class Expectation:
         terms = self.terms(p, q, rows)
         estimate = self.with_bounds(self.of_draws(terms, at_draws_of_q), p, q)
         reasons = _cut_short(p, rows) + ([] if integral is None else [_part_missing(p, integral.mass)])
+        if np.isfinite(self.limits[1]):  # of others the draws themselves say so
+            reasons += self._impossible(estimate)
         if np.isposinf(estimate):
             reasons += underflow_reasons(q, rows[int(np.argmax(terms))])
         return _with_reasons(estimate, reasons)
@@ -202,7 +210,8 @@ class Expectation:
     def _impossible(self, found: Estimate) -> list[str]:
         """Why not to trust an estimate that is out of the range by more than its error."""
         low, high = self.limits
-        if low - 3.0 * found.standard_error <= found <= high + 3.0 * found.standard_error:
+        chance = 3.0 * found.standard_error + 1e-12
+        if low - chance <= found <= high + chance:
             return []
         end = f"below {low:g}" if found < low else f"above {high:.4g}"
         return [
@@ -264,6 +273,7 @@ _entropy = Expectation(
 )
 _mixture_divergence = Expectation(  # KL(p || (p + q) / 2)
     terms=lambda p, q, rows: np.log(2.0) - np.logaddexp(0.0, q.log_density(rows) - p.log_density(rows)),
+    of_draws=_of_half,
     additive=False,
     limits=(0.0, float(np.log(2.0))),
 )
@@ -297,6 +307,9 @@ def model_jensen_shannon(p: Model, q: Model, n_draws: int | None, rng: np.random
         return Estimate(value, 0.0)
     error = 0.5 * float(np.hypot(halves[0].standard_error, halves[1].standard_error))
     reasons = list(dict.fromkeys(reason for half in halves for reason in half.diagnostics["reasons"]))
+    balances = [half.diagnostics["balance"] for half in halves if "balance" in half.diagnostics]
+    if len(balances) == 2:
+        reasons += doubts_of_halves(balances[0], replace(balances[1], centre=-balances[1].centre))
     diagnostics: dict[str, Any] = {"reasons": reasons}
     if not any(half.method == "monte_carlo" for half in halves):
         return Estimate(value, error, 0, "quadrature", diagnostics)

@@ -23,7 +23,7 @@ import numpy as np
 from fastkl._core.means import Mean
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.estimate import Estimate
-from fastkl.divergence.models.ratio_tails import doubts_of_draws, doubts_of_halves
+from fastkl.divergence.models.ratio_tails import balance, doubts_of_draws, doubts_of_halves
 
 LOWEST = -700.0  # of log p/q: beyond it the terms have reached their limits
 
@@ -36,7 +36,7 @@ def log_ratio_mean(log_ratio: FloatArray, at_draws_of_q: Callable[[], FloatArray
         return Estimate(float("inf"), 0.0, size, "monte_carlo", {"reasons": [reason], "impossible_rows": impossible})
     there = at_draws_of_q()
     halves = None if there is None else (log_ratio, there)
-    unbalanced = [] if halves is None else doubts_of_halves(*map(_balance, halves))
+    unbalanced = [] if halves is None else doubts_of_halves(*(balance(-half) for half in halves))
     if halves is not None and not unbalanced:
         means = [Mean.of(_terms(half)) for half in halves]
         value = 0.5 * (means[0].value + means[1].value)
@@ -46,7 +46,7 @@ def log_ratio_mean(log_ratio: FloatArray, at_draws_of_q: Callable[[], FloatArray
         mean, drift, controlled = _of_one(log_ratio)
         value, error, drawn = mean.value, mean.error, ["p"]
     reasons, tail = doubts_of_draws(log_ratio, drift, value, error)
-    reasons += unbalanced
+    reasons += [f"{said} The estimate is by draws from p alone." for said in unbalanced]
     diagnostics = {
         "n_draws": size,
         "drawn_from": drawn,
@@ -63,11 +63,6 @@ def _terms(log_ratio: FloatArray) -> FloatArray:
     bounded = np.maximum(log_ratio, LOWEST)
     ratio = np.exp(-bounded)
     return np.asarray(2.0 * (np.expm1(-bounded) + bounded) / (1.0 + ratio))
-
-
-def _balance(log_ratio: FloatArray) -> Mean:
-    """The mean of 2 (r - 1) / (r + 1)."""
-    return Mean.of(-2.0 * np.tanh(0.5 * log_ratio))
 
 
 def _of_one(log_ratio: FloatArray) -> tuple[Mean, Mean, bool]:

@@ -58,6 +58,11 @@ def heavy_terms(terms: FloatArray, what: str = "terms") -> list[str]:
     ]
 
 
+def balance(log_r: FloatArray) -> Mean:
+    """The mean of 2 (r - 1) / (r + 1) for r = q/p, which draws of p and of q have in common but for its sign."""
+    return Mean.of(2.0 * np.tanh(0.5 * log_r))
+
+
 def doubts_of_halves(of_p: Mean, of_q: Mean) -> list[str]:
     """Why draws of p and of q do not belong to the densities: the means of 2 (q - p) / (q + p), whose sum is 0 if they do."""
     off, error = of_p.value + of_q.value, float(np.hypot(of_p.error, of_q.error))
@@ -65,7 +70,7 @@ def doubts_of_halves(of_p: Mean, of_q: Mean) -> list[str]:
         return []
     return [
         f"The draws of p and q do not agree with their densities (the mean of 2 (q - p) / (q + p) is {0.5 * off:.3g}, not 0): "
-        "one of the two is not normalised, or its draws do not belong to its density. The estimate uses draws from p alone."
+        "one of the two is not normalised, or its draws do not belong to its density."
     ]
 
 

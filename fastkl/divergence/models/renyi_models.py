@@ -24,8 +24,8 @@ from fastkl.divergence.models.draws import resolve_draws
 from fastkl.divergence.models.far_out import infinite_far_out, underflow_reasons
 from fastkl.divergence.models.line_integral import expectation_on_a_line
 from fastkl.divergence.models.model import Model
-from fastkl.divergence.models.model_pair import common_factors, refuse_mixed, same_transformer, sum_of_parts
-from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, tail_index
+from fastkl.divergence.models.model_pair import common_factors, not_whole, refuse_mixed, same_transformer, sum_of_parts
+from fastkl.divergence.models.ratio_tails import HEAVY_TAIL, balance, doubts_of_halves, tail_index
 from fastkl.divergence.models.supports import listed_support
 
 # Terms of a sum over whole numbers: so small beside the largest they are left out, and of more than so many there is no sum.
@@ -122,7 +122,8 @@ def _by_quadrature(p: Model, q: Model, alpha: float) -> Estimate | None:
         if value > 10.0 * integral.error and abs(np.log(value)) < _SIZE:
             log_value = np.log(value) + off if off else np.log1p(integral.value)
             error = integral.error / value / abs(alpha - 1.0)
-            return Estimate(float(log_value / (alpha - 1.0)), float(error), 0, "quadrature")
+            doubts = {"reasons": not_whole(q)}
+            return Estimate(float(log_value / (alpha - 1.0)), float(error), 0, "quadrature", doubts)
         size = off + float(np.log(value)) if value > 10.0 * integral.error else _rough_size(p, q, alpha)
     return None
 
@@ -165,7 +166,7 @@ def _by_draws(p: Model, q: Model, alpha: float, n_draws: int, rng: np.random.Ran
     means = [Mean.of(half) for half in terms]
     mean = float(np.mean([one.value for one in means]))
     error = float(np.sqrt(np.sum([one.error**2 for one in means]))) / len(means)
-    reasons = []
+    reasons = doubts_of_halves(*map(balance, ratios)) if q.can_draw else []
     if tail > HEAVY_TAIL:
         size_of_tail = (
             f"a Pareto tail of index {tail:.2f}, beyond {HEAVY_TAIL}" if np.isfinite(tail) else "no common size"

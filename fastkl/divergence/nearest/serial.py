@@ -27,6 +27,8 @@ _APART, _LOOKED_AT = 10, 20_000
 # random walk take them, where those of a smooth curve, as sorted rows are, would be by a hundred times.
 _LARGER, _DEVIATIONS = 0.2, 4.5
 _NEARLY_EQUAL, _TIMES = 0.05, (4.0, 30.0)
+# From this rank correlation on intervals miss a divergence of 0 more often than they should (normal chains of 1 to 4 columns).
+_BY_MUCH = 0.6
 # Values that change less often are in groups.
 _FEW_CHANGES = 20
 # Rows whose own partner is looked for, fewer than tell it, and distances to all rows of a large sample; and how many more of the
@@ -90,19 +92,29 @@ def _part_beside_partner(X: NDArray[Any], Y: NDArray[Any], numbers: NDArray[np.i
     return own / len(X) if own > _FEW_PAIRS + 3.0 * by_chance + _PAIRED * len(X) else 0.0
 
 
-def serial_reasons(pair: SamplePair) -> list[str]:
-    """The reasons to doubt a test of rows that go with the row before: of each sample the first column, in words."""
+def dependence_reasons(pair: SamplePair) -> list[str]:
+    """The reasons to doubt an estimate from rows that are no independent draws, by much: an error allows for a little."""
+    return dwelling_reasons(pair) or serial_reasons(
+        pair, "the error is too small, and the estimate mostly too large", _BY_MUCH
+    )
+
+
+def serial_reasons(pair: SamplePair, so: str = "the p-value is too small", least: float = 0.0) -> list[str]:
+    """The reasons to doubt what takes rows for independent that go with the row before: of each sample the first column.
+
+    ``least`` is the rank correlation from which on that is said.
+    """
     reasons = []
     for name, X in (("p", pair.p.X), ("q", pair.q.X)):
         for j, column in enumerate(X[:_LOOKED_AT].T):
             if np.count_nonzero(column[1:] != column[:-1]) < _FEW_CHANGES:
                 continue
             beside, apart = _differences(column)
-            if _is_chain(beside, apart, len(column)):
+            if 1.0 - beside >= least and _is_chain(beside, apart, len(column)):
                 reasons.append(
                     f"Column {j}: values of {name} are correlated with those of the row before (rank correlation "
                     f"{1.0 - beside:.2f}), as in a Markov chain or a time series, but rows are assumed to be independent draws: "
-                    "the p-value is too small. Take every k-th row. If rows are only sorted or grouped, shuffle them."
+                    f"{so}. Take every k-th row. If rows are only sorted or grouped, shuffle them."
                 )
                 break
     return reasons
