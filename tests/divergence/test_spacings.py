@@ -1,6 +1,8 @@
 """Entropy of one column from the gaps between its sorted values: scipy, laws."""
 
+import json
 import math
+import pathlib
 
 import numpy as np
 import pytest
@@ -10,11 +12,28 @@ from scipy.special import digamma
 from fastkl.divergence.entropy_estimators.spacings import spacing_terms, spacings_entropy
 from fastkl.exceptions import DegenerateDataError
 
+CASES = json.loads((pathlib.Path(__file__).parents[1] / "data" / "cases" / "divergence.json").read_text())
 NORMAL = 0.5 * math.log(2 * math.pi * math.e)
 
 
 def by_window(x, window):
     return float(spacing_terms(x, np.full(len(x), 1.0 / len(x)), window, "x").mean())
+
+
+def published(case):
+    """The errors of 10,000 samples take seconds where each goes through all windows."""
+    slow = case["parameters"]["method"] in ("correa", "van_es")
+    return pytest.param(case, id=case["id"], marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("case", [published(c) for c in CASES if c["estimator"] == "entropy_spacing"])
+def test_case(case):
+    scope = {"np": np}
+    exec(case["generator"]["numpy"], scope)
+    values = np.array([spacings_entropy(*sample, **case["parameters"]) for sample in scope["samples"]])
+    rmse = np.sqrt(np.mean((values - case["expected"]["truth"]) ** 2))
+    for key, tolerance in case["tolerance"].items():
+        assert abs(rmse - case["expected"][key]) <= tolerance
 
 
 @pytest.mark.parametrize("window", [1, 5, 24])
@@ -47,12 +66,12 @@ def test_spacings_laws():
 def test_weights_of_spacings():
     rng = np.random.default_rng(3)
     x = rng.standard_normal(400)
-    assert spacings_entropy(x, np.full(400, 7.0)) == pytest.approx(spacings_entropy(x), abs=1e-12)
+    assert spacings_entropy(x, weights=np.full(400, 7.0)) == pytest.approx(spacings_entropy(x), abs=1e-12)
     w = rng.random(400) + 0.01
-    assert spacings_entropy(x, w) == pytest.approx(spacings_entropy(x, 5 * w), abs=1e-12)
+    assert spacings_entropy(x, weights=w) == pytest.approx(spacings_entropy(x, weights=5 * w), abs=1e-12)
     # Draws of sd 1 weighted to N(0, 1/2): the entropy of the latter.
     x = rng.standard_normal(20000)
-    e = spacings_entropy(x, np.exp(-0.5 * x**2))
+    e = spacings_entropy(x, weights=np.exp(-0.5 * x**2))
     assert abs(e - (NORMAL - 0.5 * math.log(2))) < 4 * e.standard_error + 0.01
 
 

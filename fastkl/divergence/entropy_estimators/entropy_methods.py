@@ -92,7 +92,7 @@ def entropy_by_method(sample: Sample, method: str, n_neighbors: int | None) -> E
     if method == "spacings":
         if n_neighbors is not None:
             raise ValueError('method="spacings" sorts one column and searches no neighbours: leave n_neighbors out.')
-        return spacings_entropy(sample.X, sample.weights)
+        return spacings_entropy(sample.X, weights=sample.weights)
     if method == "weighted_knn":
         return weighted_knn_entropy(sample.X, sample.weights, n_neighbors=n_neighbors, n_jobs=sample.n_jobs)
     return marginal_split_entropy(sample.X, sample.weights, n_neighbors=n_neighbors, n_jobs=sample.n_jobs)

@@ -17,7 +17,9 @@ from fastkl.divergence.estimate import Estimate
 from fastkl.exceptions import DegenerateDataError
 
 
-def spacings_entropy(x: FloatArray, weights: FloatArray | None = None) -> Estimate:
+def spacings_entropy(
+    x: FloatArray, method: str = "digamma", window: int | None = None, *, weights: FloatArray | None = None
+) -> Estimate:
     r"""Entropy of a univariate continuous distribution by m-spacings, in nats, of x (n,) or (n, 1).
 
     The mean log of the gap between the order statistics m below and m above, over the share of the sample that is within it
@@ -29,6 +31,9 @@ def spacings_entropy(x: FloatArray, weights: FloatArray | None = None) -> Estima
 
     The variance is taken as :math:`(v + \psi'(2m)) / n`, where v is the variance of the log gaps, at least :math:`\psi'(2m)`, the
     noise of a gap over 2m ranks. It does not cover the bias.
+
+    That is ``method="digamma"``. Published rules without weights are those of scipy: ``"vasicek"``, ``"ebrahimi"``, ``"correa"``
+    and ``"van_es"``. The window is the rank distance m, by default the cube root of n.
     """
     x = np.asarray(x, dtype=np.float64)
     if x.ndim == 2 and x.shape[1] != 1:
@@ -38,12 +43,24 @@ def spacings_entropy(x: FloatArray, weights: FloatArray | None = None) -> Estima
         )
     x = x.reshape(-1)
     n = len(x)
-    window, shares = spacings_window(n), normalised(weights, n)
+    if weights is not None and method != "digamma":
+        raise ValueError(f"method={method!r} takes no weights.")
+    window, shares = spacings_window(n) if window is None else window, normalised(weights, n)
+    if not 0 < 2 * window < n:
+        raise ValueError(f"window={window} must be at least 1 and less than half the number of values, {n}.")
     terms = spacing_terms(x, shares, window, name="x")
+    value = float(shares @ terms) if method == "digamma" else _by_scipy(x, window, method)
     noise = float(polygamma(1, 2 * window))
     # each row is also an end of other gaps
     variance = (max(spread(terms, shares), noise) + noise) / effective_size(shares)
-    return Estimate(float(shares @ terms), float(np.sqrt(variance)), n, "spacings_digamma", {"window": window})
+    return Estimate(value, float(np.sqrt(variance)), n, f"spacings_{method}", {"window": window})
+
+
+def _by_scipy(x: FloatArray, window: int, method: Any) -> float:
+    # scipy.stats takes longer to import than all of this package: only who needs it waits.
+    from scipy.stats import differential_entropy
+
+    return float(differential_entropy(x, window_length=window, method=method.replace("_", " ")))
 
 
 def spacings_window(n: int) -> int:

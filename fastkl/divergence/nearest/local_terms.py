@@ -23,7 +23,6 @@ from scipy.special import digamma, gammaln
 from fastkl._core._vector_math import looked_up
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.nearest.neighbors import Slab
-from fastkl.divergence.nearest.tied_distances import log_mass_at_shell
 from fastkl.spatial import RELATIVE_SLACK
 
 METHODS = ("common_radius", "knn", "bias_reduced")
@@ -244,24 +243,4 @@ def _common_radius(slab: Slab, k: int) -> LocalTerms:
     p, q = common_balls(slab, k)
     n_p, n_q = p.number, q.number
     scale = p.log_unit - q.log_unit + q.log_total - p.log_total
-    if not slab.p.weighted and not slab.q.weighted:
-        scale = scale + _of_ties(slab, k, p, q)
     return LocalTerms(at_numbers(digamma, n_p) - at_numbers(digamma, n_q) + scale, n_p, n_q, scale)
-
-
-def _of_ties(slab: Slab, k: int, p: BallMasses, q: BallMasses) -> FloatArray | float:
-    """What is to be added to the log-ratios where one sample set the radius and others of its rows are as far as its k-th."""
-    by_p, by_q = p.extra == 0.0, q.extra == 0.0
-    if not ((by_p & (p.count > k)) | (by_q & (q.count > k))).any():
-        return 0.0
-    rows = by_p | by_q
-    radius = np.maximum(slab.own.kth(k), slab.across.kth(k)) * (1.0 - 4.0 * RELATIVE_SLACK)
-    inside = np.where(rows, radius, -1.0)
-    inside_p, inside_q = slab.own.count(inside)[rows], slab.across.count(inside)[rows]
-    count_p, count_q, set_by_p = p.count[rows], q.count[rows], by_p[rows]
-    closed = np.where(set_by_p, count_p, count_q)
-    part = np.where(set_by_p, inside_q / count_q, inside_p / count_p)
-    change = log_mass_at_shell(k, closed, np.where(set_by_p, inside_p, inside_q), part) - at_numbers(digamma, closed)
-    added = np.zeros(len(radius))
-    added[rows] = np.where(set_by_p, change, -change)
-    return added
