@@ -98,7 +98,11 @@ class JointTrials:
                 refused[PRODUCT] = self.no_chosen
             else:
                 found[PRODUCT] = self.chosen
-        kept = np.any([trial.held_out > -np.inf for trial in found.values()], axis=0) if found else np.zeros(0, dtype=np.bool_)
+        kept = (
+            np.any([trial.held_out > -np.inf for trial in found.values()], axis=0)
+            if found
+            else np.zeros(0, dtype=np.bool_)
+        )
         if not kept.any() or kept.all():
             return family_table(kind, found, refused, weights), 0
         found = {name: replace(trial, held_out=trial.held_out[kept]) for name, trial in found.items()}
