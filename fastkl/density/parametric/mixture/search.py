@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -146,7 +145,7 @@ class Search:
         best = self._moved(followed, ascent, starts, filled)
         if sample is not self.rows:
             return self._on_all_rows([best, *followed[1:]], sample)
-        report(partial(_params_of, best))  # others have been told of since
+        report(lambda: best.params)  # others have been told of since
         return best
 
     def _on_all_rows(self, climbs: Sequence[Climb], sample: Rows) -> Climb:
@@ -206,7 +205,7 @@ class Search:
     def _report(self, climb: Climb, ascent: Ascent) -> None:
         """Tell of a place that may be that of the fit."""
         if is_heard() and climb.collapsed is None and self._is_proper(climb, ascent.rows):
-            report(partial(_params_of, climb))
+            report(lambda: climb.params)
 
     def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
         """Short ascents from all of these starts."""
@@ -383,10 +382,6 @@ class Search:
             "a prior (prior='default'), or "
             + ("a simpler family (covariance_type='diag', 'spherical' or 'tied')." if has_types else "other families.")
         )
-
-
-def _params_of(climb: Climb) -> Params:
-    return climb.params
 
 
 def _different(layout: Layout, climbs: Sequence[Climb], weight: float) -> list[Climb]:
