@@ -35,6 +35,7 @@ SHORT_MAPS, SHORT_TOL = 12, 1e-6  # of ascents that tell starts apart
 LIGHT_MAPS = 60  # plain maps of such an ascent instead, on small tables
 # Such maps, compiled, begin the way to the maximum: as many as take so many numbers times components, and a fewest and a most.
 EASY_NUMBERS, FIRST_MAPS, EASY_MAPS, EASY_TOL = 1 << 19, 20, 1000, 1e-9
+FEWEST_NUMBERS = 1 << 12  # in a table times components, where even all maps to the end take next to nothing
 STACKED_MAPS = 200  # at most where they are not compiled
 FIRST_TOL = 1e-4  # of those before it where rows are not in memory
 PLAIN_MAPS = 3  # before the first quasi-Newton step: they go far where the parameters still do
@@ -161,6 +162,12 @@ class Ascent:
             and not layout.groups[0].family.fixed_parameters()
             and not any(self.priors)
         )
+
+    @cached_property
+    def is_next_to_nothing(self) -> bool:
+        """Whether plain maps to the end take no more than to make a start: compiled ones on the smallest tables."""
+        numbers = self.weight * self.rows.n_columns * self.layout.size
+        return self.is_light and self._stacked is None and numbers <= FEWEST_NUMBERS
 
     def _climb(self, climb: Climb, rows: Rows, tol: float, most: int, goal: float = 0.0) -> None:
         """The same as ``_plain`` on all rows in memory, in compiled code while components are regular, and to a near maximum."""

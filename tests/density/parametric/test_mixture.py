@@ -388,6 +388,14 @@ def test_in_a_pipeline_and_in_a_divergence(iris):
 def test_units_whose_squares_are_no_numbers(unit):
     """A component of few rows is judged in units of the others', so that a rescaled column gives a rescaled mixture."""
     X = np.concatenate([np.random.default_rng(0).normal(size=(30, 2)), 9.0 + 1e-5 * np.arange(6.0).reshape(3, 2)])
-    plain, scaled = (MixtureMLE(2, family="normal", random_state=0, n_init=2).fit(c * X) for c in (1.0, unit))
+    start = {
+        "weights": [0.9, 0.1],
+        "loc": np.array([[0.0, 0.0], [9.0, 9.0]]),
+        "scale": np.array([[1.0, 1.0], [0.1, 0.1]]),
+    }
+    begun = [{**start, "loc": c * start["loc"], "scale": c * start["scale"]} for c in (1.0, unit)]
+    plain, scaled = (
+        MixtureMLE(2, family="normal", init=init).fit(c * X) for c, init in zip((1.0, unit), begun, strict=True)
+    )
     np.testing.assert_allclose(scaled.params_["loc"] / unit, plain.params_["loc"], rtol=1e-6)
     assert list(scaled.spurious_components_) == list(plain.spurious_components_) != []

@@ -254,3 +254,34 @@ def test_components_of_two_families_change_places_at_the_same_height():
         MixtureMLE(3, family=kinds, random_state=seed, standard_errors=False).fit(X).log_likelihood_ for seed in (0, 6)
     ]
     assert max(heights) - min(heights) < ENOUGH
+
+
+# length of odontoblasts of 60 guinea pigs at three doses, twice ten of each (C. I. Bliss 1952; ToothGrowth in R)
+TEETH = [
+    4.2, 11.5, 7.3, 5.8, 6.4, 10, 11.2, 11.2, 5.2, 7, 16.5, 16.5, 15.2, 17.3, 22.5, 17.3, 13.6, 14.5, 18.8, 15.5,
+    23.6, 18.5, 33.9, 25.5, 26.4, 32.5, 26.7, 21.5, 23.3, 29.5, 15.2, 21.5, 17.6, 9.7, 14.5, 10, 8.2, 9.4, 16.5, 9.7,
+    19.7, 23.3, 23.6, 26.4, 20, 25.2, 25.8, 21.2, 14.5, 27.3, 25.5, 26.4, 22.4, 24.5, 24.8, 30.9, 26.4, 27.3, 29.4, 23,
+]  # fmt: skip
+# air flow, water temperature and loss of 21 days of a plant (K. A. Brownlee 1965; stackloss in R)
+STACK = [
+    [80, 27, 42], [80, 27, 37], [75, 25, 37], [62, 24, 28], [62, 22, 18], [62, 23, 18], [62, 24, 19], [62, 24, 20],
+    [58, 23, 15], [58, 18, 14], [58, 18, 14], [58, 17, 13], [58, 18, 11], [58, 19, 12], [50, 18, 8], [50, 18, 7],
+    [50, 19, 8], [50, 19, 8], [50, 20, 9], [56, 20, 15], [70, 20, 15],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "highest"),
+    [
+        # all but one of a hundred starts lead to a component of one dose, which collapses
+        (np.c_[TEETH, np.tile(np.repeat([0.5, 1.0, 2.0], 10), 2)], -216.01129),
+        (np.array(STACK, dtype=float), -151.59807),
+    ],
+    ids=["teeth", "stack loss"],
+)
+def test_small_tables_with_few_values(rows, highest):
+    """Against the highest of some 2,000 plain EM runs from random partitions and random splits."""
+    for seed in range(3):
+        model = MixtureMLE(2, random_state=seed, standard_errors=False).fit(rows)
+        assert model.log_likelihood_ == pytest.approx(highest, abs=1e-4)
+        assert not model.spurious_components_

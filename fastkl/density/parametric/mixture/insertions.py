@@ -152,7 +152,9 @@ def _grown(table: Table, generator: np.random.Generator) -> Grown:
     Z, (n, d) = table.Z, table.Z.shape
     count = min(n, max(8, NUMBERS // (n * (d * d + 4 * d + 12) * len(SIZES))))
     centres = Z[generator.choice(n, size=count, replace=False)]
-    distances = np.stack([np.sum((Z - centre) ** 2, axis=1) for centre in centres])
+    turned = generator.normal(size=(count, d, d)) * np.exp(generator.normal(size=(count, 1, d)))
+    turned[::2] = np.eye(d)
+    distances = np.stack([np.sum(((Z - centre) @ to) ** 2, axis=1) for centre, to in zip(centres, turned, strict=True)])
     order = np.argsort(distances, axis=1, kind="stable")
     shares = np.zeros((len(SIZES), count, n))
     for i, size in enumerate(SIZES):

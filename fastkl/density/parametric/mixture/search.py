@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -47,8 +46,12 @@ SAME_WEIGHT = 0.02  # of all: components of places as high as each other that ar
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
 LIGHT_STARTS, WITH_MOVES = 8, 3  # further starts for each, where ascents are light, and fewer where moves follow
-MANY_STARTS = 40  # for each, of those that take little, where none has led to a maximum
+MANY_STARTS, MORE_TIMES = (
+    40,
+    5,
+)  # for each, of those that take little, where none has led to a maximum, and times on few rows
 FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
+MAPS_OF_FEW = 200  # where these take next to nothing
 AT_ONCE = 24  # short ascents that go side by side
 GROWN_MAPS = 30  # from the best of the ways in which a component is added
 MOST_GROWN = 12  # components up to which a mixture is also grown one by one
@@ -126,7 +129,9 @@ class Search:
                 found += self._grown(sample, filled, ways, generator, fewer)
         count = MANY_ENDS if has_ends(self.mixture.layout) else LONG
         followed = self._followed(ascent, self._ranked(found, sample), count, sample)
-        if not any(self._is_proper(climb, sample) for climb in followed) and not is_stopped():
+        for _ in range(MORE_TIMES if ascent.is_next_to_nothing else 1):
+            if any(self._is_proper(climb, sample) for climb in followed) or is_stopped():
+                break
             # as where values are rounded, and most starts collapse
             light = ascent.is_light
             more = starts.about_rows(MANY_STARTS * n_init) if light else islice(starts.draw(), LIGHT_STARTS * n_init)
@@ -140,7 +145,7 @@ class Search:
         best = self._moved(followed, ascent, starts, filled)
         if sample is not self.rows:
             return self._on_all_rows([best, *followed[1:]], sample)
-        report(partial(_params_of, best))  # others have been told of since
+        report(lambda: best.params)  # others have been told of since
         return best
 
     def _on_all_rows(self, climbs: Sequence[Climb], sample: Rows) -> Climb:
@@ -200,7 +205,7 @@ class Search:
     def _report(self, climb: Climb, ascent: Ascent) -> None:
         """Tell of a place that may be that of the fit."""
         if is_heard() and climb.collapsed is None and self._is_proper(climb, ascent.rows):
-            report(partial(_params_of, climb))
+            report(lambda: climb.params)
 
     def _tried(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
         """Short ascents from all of these starts."""
@@ -215,8 +220,13 @@ class Search:
         return found
 
     def _told_apart(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
-        """Short ascents: where they are light, and many, from the best third that shorter ones find."""
+        """Short ascents: where they are light, and many, from the best third that shorter ones find.
+
+        On the smallest tables from all, almost to the end: components that close in on few rows gain late, and last of all.
+        """
         with told(None):
+            if ascent.is_next_to_nothing and ascent.rows.n_columns > 1:
+                return ascent.shorts(starts, MAPS_OF_FEW)
             if not ascent.is_light or len(starts) <= FEW_STARTS:
                 return ascent.shorts(starts)
             ahead = self._ranked(ascent.shorts(starts, FIRST_MAPS), ascent.rows, max(FEW_STARTS, len(starts) // 3))
@@ -372,10 +382,6 @@ class Search:
             "a prior (prior='default'), or "
             + ("a simpler family (covariance_type='diag', 'spherical' or 'tied')." if has_types else "other families.")
         )
-
-
-def _params_of(climb: Climb) -> Params:
-    return climb.params
 
 
 def _different(layout: Layout, climbs: Sequence[Climb], weight: float) -> list[Climb]:

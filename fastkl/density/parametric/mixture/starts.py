@@ -82,9 +82,11 @@ class Starts:
         for turn in range(count):
             space = spaces[turn % len(spaces)]
             if turn % 2:
-                space = space * np.exp(self.generator.normal(size=space.shape[1]))
+                space = space * np.exp((turn % 4) * self.generator.normal(size=space.shape[1]))
             centres = space[self.generator.choice(len(space), size=k, replace=False)]
-            distances = np.sum(centres**2, axis=1) - 2.0 * space @ centres.T
+            distances = np.sum((space[:, None] - centres) ** 2, axis=2)
+            if turn % 4 == 3:
+                distances = distances * np.exp(self.generator.normal(size=k))
             yield self.of_labels(self._shuffled(np.argmin(distances, axis=1)))
 
     def of_labels(self, labels: NDArray[np.intp]) -> Params | None:
