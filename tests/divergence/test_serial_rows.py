@@ -61,7 +61,7 @@ def test_a_little_dependence_is_within_the_error():
 def test_the_names_of_columns_of_chains_are_said():
     rng = np.random.default_rng(0)
     p, q = (pd.DataFrame({"height": rng.normal(size=1000), "weight": chain(rng, 0.9, 1000)}) for _ in range(2))
-    assert "Column 'weight': values of p go with" in kl_divergence(p, q, random_state=0).reasons[0]
+    assert "Column 'weight': values of p are correlated with" in kl_divergence(p, q, random_state=0).reasons[0]
 
 
 def test_states_that_stay_are_said():
