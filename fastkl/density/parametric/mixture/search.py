@@ -46,10 +46,8 @@ SAME_WEIGHT = 0.02  # of all: components of places as high as each other that ar
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
 MOST_OF_ONE = 100  # steps of a single component, where mixtures have no maximum
 LIGHT_STARTS, WITH_MOVES = 8, 3  # further starts for each, where ascents are light, and fewer where moves follow
-MANY_STARTS, MORE_TIMES = (
-    40,
-    5,
-)  # for each, of those that take little, where none has led to a maximum, and times on few rows
+MANY_STARTS = 40  # for each, of those that take little, where none has led to a maximum,
+MORE_TIMES = 5  # and as many times on the smallest tables
 FEW_STARTS, FIRST_MAPS = 6, 12  # of which all are followed by light ascents, and the maps that tell more of them apart
 MAPS_OF_FEW = 200  # where these take next to nothing
 AT_ONCE = 24  # short ascents that go side by side
