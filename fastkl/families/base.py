@@ -315,7 +315,7 @@ class Family(BaseEstimator):
         return {own: arguments[scipy] for scipy, own in self.scipy_parameters.items()}
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
-        """That of some columns: a family that holds nothing fixed, and its parameters; None of a joint one without a closed form."""
+        """That of some columns: a family that holds nothing fixed, and its parameters; None if it has no closed form."""
         return None if self.joint else self.of_columns(params, columns)
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:
