@@ -213,8 +213,7 @@ class Family(BaseEstimator):
         return self
 
     # -- offered: several components at once, of a block of rows -----------------------------------------------------------
-    # Each gives, to the last bit, what a call of its own gives; overridden where components can share work. Weights (n, k) are
-    # multiplied by those of the rows.
+    # Each gives, to the last bit, what a call of its own gives; weights (n, k) are multiplied by those of the rows.
 
     def component_statistics(self, rows: Rows, weights: Floats) -> list[Statistics]:
         """Statistics of the rows under each of k columns of weights."""
@@ -316,10 +315,7 @@ class Family(BaseEstimator):
         return {own: arguments[scipy] for scipy, own in self.scipy_parameters.items()}
 
     def marginal(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params] | None:
-        """The distribution of some of the columns: a family that holds nothing fixed and its parameters; None if not closed form.
-
-        Independent columns have those of their own. A joint family that has its like for some of the columns says so.
-        """
+        """That of some columns: a family that holds nothing fixed, and its parameters; None if it has no closed form."""
         return None if self.joint else self.of_columns(params, columns)
 
     def of_columns(self, params: Params, columns: Sequence[int]) -> tuple[Family, Params]:

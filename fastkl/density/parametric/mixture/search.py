@@ -218,12 +218,9 @@ class Search:
         return found
 
     def _told_apart(self, ascent: Ascent, starts: Sequence[Params]) -> list[Climb]:
-        """Short ascents: where they are light, and many, from the best third that shorter ones find.
-
-        On the smallest tables from all, almost to the end: components that close in on few rows gain late, and last of all.
-        """
+        """Short ascents: where they are light, and many, from the best third that shorter ones find."""
         with told(None):
-            if ascent.is_next_to_nothing and ascent.rows.n_columns > 1:
+            if ascent.is_next_to_nothing and ascent.rows.n_columns > 1:  # components of few rows gain late
                 return ascent.shorts(starts, MAPS_OF_FEW)
             if not ascent.is_light or len(starts) <= FEW_STARTS:
                 return ascent.shorts(starts)
