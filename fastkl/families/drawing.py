@@ -53,10 +53,12 @@ def turn_of(families: Sequence[Family], params: Sequence[Params]) -> tuple[float
     of_angles = [getattr(family, "periodic", False) for family in families]
     if not any(of_angles):
         return None
-    others = [pair for pair, angles in zip(zip(families, params, strict=True), of_angles, strict=True) if not angles]
-    if not all(hasattr(family, "quantile") for family, _ in others):
-        return None
-    ends = [family.quantile(np.full(1, level), own) for family, own in others for level in (0.0, 1.0)]  # type: ignore[attr-defined]
+    ends = []
+    for family, own, angles in zip(families, params, of_angles, strict=True):
+        ask = getattr(family, "quantile", None)
+        if not angles and ask is None:
+            return None
+        ends += [] if angles or ask is None else [ask(np.full(1, level), own) for level in (0.0, 1.0)]
     for low, high in ((-np.pi, np.pi), (0.0, 2.0 * np.pi)):
         if all(low - 1e-9 <= np.min(end) and np.max(end) <= high + 1e-9 for end in ends):
             return low, high
