@@ -24,6 +24,7 @@ from fastkl.families.student_t import StudentT
 LEAST_K, MOST_K = 1e-6, 10.0  # 1 / df on the way, where it is free; the ascents that follow go to the normal limit
 NORMAL_K = 1e-12  # as good as the normal limit where it is held there
 START_DF = 8.0
+FAR = 100.0  # in medians of the distances from the median
 LONGEST = 1.0  # step of log df
 
 
@@ -39,6 +40,13 @@ class StudentMaps(SideBySide):
 
     def __init__(self, layout: Layout, rows: Rows, fixed_weights: Floats | None):
         super().__init__(layout, rows, fixed_weights)
+        # by medians: rows far out, which these components are for, would make the others look like a collapse
+        away = np.abs(self.X - np.median(self.X, axis=0))
+        distance = np.median(away, axis=0)
+        self.variances = np.where(distance > 0.0, np.minimum(self.variances, distance**2), self.variances)
+        with np.errstate(all="ignore"):
+            size = np.max(np.where(distance > 0.0, away / distance, 0.0), axis=1)
+        self.nearness = (FAR / np.maximum(size, FAR)) ** 2  # what rows far out count for at a start
         self.is_joint = isinstance(layout.groups[0].family, MultivariateT)
         held = {j for group in layout.groups if "df" in group.family.fixed_parameters() for j in group.members}
         self.free = np.array([j not in held for j in range(layout.size)])
@@ -66,7 +74,7 @@ class StudentMaps(SideBySide):
         for group in self.layout.groups:
             df[:, list(group.members)] = group.family.fixed_parameters().get("df", START_DF)
         moments, bad = self._maximum(
-            shares, np.repeat(shares[..., None], df.shape[2], axis=3), np.maximum(1.0 / df, NORMAL_K)
+            shares, np.repeat((shares * self.nearness)[..., None], df.shape[2], axis=3), np.maximum(1.0 / df, NORMAL_K)
         )
         if bad.any():
             raise DegenerateDataError("A part of the rows has no spread.")

@@ -285,3 +285,16 @@ def test_small_tables_with_few_values(rows, highest):
         model = MixtureMLE(2, random_state=seed, standard_errors=False).fit(rows)
         assert model.log_likelihood_ == pytest.approx(highest, abs=1e-4)
         assert not model.spurious_components_
+
+
+@pytest.mark.parametrize("far", [1e6, 1e10])
+def test_a_row_far_out_is_no_collapse_of_t_components(far):
+    """They are for such rows: the others give what they give without it."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.standard_t(4, (100, 2)), 8.0 + rng.standard_t(4, (100, 2))])
+    plain, outlying = (
+        MixtureMLE(2, family=families.MultivariateT(df=4.0), random_state=0, standard_errors=False).fit(rows)
+        for rows in (X, np.concatenate([X, [[far, far]]]))
+    )
+    np.testing.assert_allclose(outlying.params_["loc"], plain.params_["loc"], atol=0.1)
+    assert outlying.converged_
