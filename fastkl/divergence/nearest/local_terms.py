@@ -186,13 +186,23 @@ def mixture_balls(slab: Slab, k: int) -> tuple[BallMasses, BallMasses]:
     """Masses of P and of Q in balls that reach the k-th row of both, but in atoms of either the atom alone.
 
     Where k rows of one sample are equal to a row, its ball is that point: what the other has there, be it nothing, is what the
-    two distributions are compared by. A ball around any other row does not reach out for an atom of Q, which would put all its
-    mass at once into the ball. (The mixture of both has mass wherever one of them has, so nothing is infinite.)
+    two distributions are compared by; unless it is so rare that the other has too few rows to have k of them there, as are
+    rounded values in a sample of many more rows. A ball around any other row does not reach out for an atom of Q, which would
+    put all its mass at once into the ball. (The mixture of both has mass wherever one of them has, so nothing is infinite.)
     """
     rho, nu = slab.own.kth(k), slab.across.kth(k)
     if k > 1:
         nu = np.where((nu > rho) & (slab.across.kth(1) == nu), -1.0, nu)
     atom = (rho == 0.0) | (nu == 0.0)
+    some = atom & (rho != nu)
+    if some.any():
+        at_row = np.where(some, 0.0, -1.0)
+        own, across, times = (
+            slab.own.count(at_row) + 1.0,
+            slab.across.count(at_row),
+            slab.q.effective_size / slab.p.effective_size,
+        )
+        atom &= ~some | (np.where(rho == 0.0, own * times, across / times) >= k)
     radius = np.where(atom, 0.0, np.maximum(rho, nu))
     extra_p = (atom | (rho <= nu * (1.0 + RELATIVE_SLACK))).astype(np.float64)
     extra_q = (atom | (nu <= rho * (1.0 + RELATIVE_SLACK))).astype(np.float64)
