@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from fastkl.divergence.estimate import Estimate, OfBoth, doubted
+from fastkl.divergence.estimate import Estimate, OfBoth
 from fastkl.exceptions import DegenerateDataError
 from fastkl.rows.tables import column_names, is_table
 
@@ -53,8 +53,10 @@ def estimate_by_names(estimate: Estimate, names: Sequence[Any]) -> Estimate:
 
 def estimate_in_words(estimate: Estimate, called: Sequence[str]) -> Estimate:
     """An estimate whose reasons are about columns by what these are called."""
-    reasons = [in_words(reason, called) for reason in estimate.reasons]
-    return doubted(estimate, reasons) if reasons else estimate
+    if not estimate.reasons:
+        return estimate
+    diagnostics = {**estimate.diagnostics, "reasons": [in_words(reason, called) for reason in estimate.reasons]}
+    return Estimate(float(estimate), estimate.standard_error, estimate.n_samples, estimate.method, diagnostics)
 
 
 def errors_by_names(names: Sequence[Any]) -> AbstractContextManager[None]:

@@ -239,6 +239,11 @@ class Family(BaseEstimator):
     # -- offered: parameters -----------------------------------------------------------------------------------------------
     # What follows from the spaces, unless a family knows better.
 
+    def fixed_parameters(self) -> Params:
+        """The parameters that the constructor holds fixed."""
+        given = {name: getattr(self, name, None) for name in self.parameter_names}
+        return {name: value for name, value in given.items() if value is not None}
+
     def spaces(self) -> Mapping[str, Space]:
         """What each parameter is, where options of the family decide; ``parameters`` otherwise."""
         return self.parameters
@@ -351,11 +356,6 @@ class Family(BaseEstimator):
         if self.n_columns(params) != d:
             raise ValueError(f"{self.name}: the start is one of {self.n_columns(params)} columns, the rows have {d}.")
         return params
-
-    def fixed_parameters(self) -> Params:
-        """The parameters that the constructor holds fixed."""
-        given = {name: getattr(self, name, None) for name in self.parameter_names}
-        return {name: value for name, value in given.items() if value is not None}
 
     def free_names(self) -> list[str]:
         """Parameters that a fit estimates."""

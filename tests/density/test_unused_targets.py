@@ -12,7 +12,7 @@ def test_zeros_and_ones_beside_durations_are_said(family, kind):
     rng = np.random.default_rng(0)
     times, ends = rng.weibull(1.5, 60), rng.exponential(1.0, 60)
     durations, events = np.minimum(times, ends)[:, np.newaxis], (times <= ends).astype(kind)
-    with pytest.warns(UserWarning, match="y of zeros and ones is not used: .*censored"):
+    with pytest.warns(UserWarning, match="y of zeros and ones is not used: .*Censored"):
         DensityMLE(family).fit(durations, events)
     DensityMLE(family).fit(durations, np.arange(60))  # regressions and classes of a pipeline
     DensityMLE(family).fit(durations, np.where(events, "a", "b"))

@@ -1,5 +1,6 @@
 """Ctrl-C in the middle of a search: it stops there, and the tree is as it was."""
 
+import gc
 import signal
 import threading
 
@@ -22,6 +23,7 @@ def interrupt():
     assert threading.current_thread() is threading.main_thread()
     heeded = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    gc.collect()  # a KeyboardInterrupt in the callback of a weak reference that dies would be ignored by Python
     signal.setitimer(signal.ITIMER_REAL, 0.15)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -185,7 +185,7 @@ def _started(
         return _of_parts(X, times[np.newaxis], ridge)
     along, squares = ways
     starts = [
-        clusters(X, k, len(X), starts=1),
+        clusters(X, k, len(X)),
         np.searchsorted(np.quantile(along, np.arange(1, k) / k), along),
         np.searchsorted(np.quantile(squares, 1.0 - 0.4 ** np.arange(1, k)), squares),
     ]
