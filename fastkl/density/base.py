@@ -65,7 +65,7 @@ class BaseDensity(
         random_state : int, RandomState, Generator or None, default=None
             A number gives the same rows every time.
         rng : int, Generator or None, default=None
-            In place of ``random_state``, as numpy and scipy name it; a number is that of `numpy.random.default_rng`.
+            Another name of ``random_state``, as in numpy and scipy; a number seeds `numpy.random.default_rng`.
 
         Returns
         -------

@@ -92,7 +92,7 @@ def _known(
 ) -> float | None:
     """What the formula of the pair gives; None where there is none, or it is out of its depth."""
     for p_kind in _kinds(type(p_family)):  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
-        for q_kind in _kinds(type(q_family)):  # type: ignore[arg-type]
+        for q_kind in _kinds(type(q_family)):  # type: ignore[arg-type]  # as above
             if (p_kind, q_kind) in registered:
                 with np.errstate(all="ignore"):
                     value = registered[p_kind, q_kind](p_family, p_params, q_family, q_params, *more)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,13 +106,12 @@ class ProductInference(Inference):
         return self._of_groups(X, sample_weight, lambda part, *rows: part.profile_intervals(*rows, level))
 
     def refits(self, X: Any, sample_weight: Any, n_resamples: int, generator: np.random.Generator) -> Params:
-        left = len(self.parts)
+        state = generator.bit_generator.state
 
         def refits_of(part: Inference, columns: Any, weights: Any) -> Params:
-            # each group sees the same random weights, which belong to the rows; the last one uses them up
-            nonlocal left
-            left -= 1
-            return part.refits(columns, weights, n_resamples, deepcopy(generator) if left else generator)
+            # each group sees the same random weights, which belong to the rows
+            generator.bit_generator.state = state
+            return part.refits(columns, weights, n_resamples, generator)
 
         return self._of_groups(X, sample_weight, refits_of)
 

@@ -21,6 +21,7 @@ Statistical Software 39, 2011, doi:10.18637/jss.v039.i06.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -64,9 +65,8 @@ def log_concave_mle(values: Floats, shares: Floats) -> LogConcave:
     places: Places = np.unique(np.append(np.arange(0, last, apart), last))
     knots, logs, n_iter = np.array([0, last]), np.zeros(2), 0
     while True:
-        # a function that is linear between these places sees the data through the weights of their tents alone; the default
-        # binds the places of this turn, and mypy infers no lambda with one
-        with read_as(lambda found, at=places: _pieces(values, at[found[0]], found[1])):  # type: ignore[misc]
+        # a function that is linear between these places sees the data through the weights of their tents alone
+        with read_as(partial(_pieces_among, values, places)):
             among, logs, steps = _climb(u[places], _weights_at(u, shares, places), np.searchsorted(places, knots), logs)
         knots, n_iter = places[among], n_iter + steps
         better, excess = _best_bends(u, shares, knots, logs)
@@ -85,6 +85,11 @@ def _pieces(values: Floats, knots: Places, logs: Floats) -> Pieces:
     return Pieces(values[knots], heights).normalised()
 
 
+def _pieces_among(values: Floats, places: Places, found: tuple[Places, Floats]) -> Pieces:
+    """The density of a step of a search among some places."""
+    return _pieces(values, places[found[0]], found[1])
+
+
 def _climb(u: Floats, shares: Floats, knots: Places, logs: Floats) -> tuple[Places, Floats, int]:
     """The maximum with knots among these values: where they are, the log-densities there, and how many sets it took."""
     best, n_iter = -np.inf, 0
@@ -94,8 +99,7 @@ def _climb(u: Floats, shares: Floats, knots: Places, logs: Floats) -> tuple[Plac
         value = _value(_weights_at(u, shares, knots), np.diff(u[knots]), logs)
         places, excess = _best_bends(u, shares, knots, logs)
         wanted = places[excess > GAIN]
-        # as above: bound to this turn, without a type for mypy
-        if report(lambda at=knots, logs=logs: (at, logs)) or not len(wanted) or value <= best:  # type: ignore[misc]
+        if report(partial(tuple, (knots, logs))) or not len(wanted) or value <= best:
             break
         best = value
         more = np.sort(np.concatenate([knots, wanted]))

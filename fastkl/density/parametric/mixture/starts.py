@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
@@ -84,7 +85,7 @@ class Starts:
             if turn % 2:
                 space = space * np.exp((turn % 4) * self.generator.normal(size=space.shape[1]))
             centres = space[self.generator.choice(len(space), size=k, replace=False)]
-            distances = np.sum((space[:, None] - centres) ** 2, axis=2)
+            distances = cdist(space, centres, "sqeuclidean")
             if turn % 4 == 3:
                 distances = distances * np.exp(self.generator.normal(size=k))
             yield self.of_labels(self._shuffled(np.argmin(distances, axis=1)))
