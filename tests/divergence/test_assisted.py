@@ -320,3 +320,41 @@ def test_estimates_by_neighbours_alone_are_doubted(n, m, d):
 def test_few_symbols_are_not_doubted_for_being_few():
     found = kl_divergence([0.0, 1.0] * 5, [0.0, 1.0, 1.0, 0.0] * 40)
     assert "effective rows are few" not in " ".join(found.diagnostics["reasons"])
+
+
+WIDER = {  # a positive distribution with another scale, and its divergence from the one with scale 1
+    "exponential": (stats.expon, 4.0, np.log(1.0 / 4.0) + 4.0 - 1.0),
+    "rayleigh": (stats.rayleigh, 2.0, 2.0 * np.log(1.0 / 2.0) + 4.0 - 1.0),
+    "half-normal": (stats.halfnorm, 2.0, np.log(1.0 / 2.0) + 1.5),
+}
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_scores_do_not_hide_how_far_p_goes_on_beyond_q(name):
+    # Ranks are near to those of two normal distributions, whose divergence is too small by a quarter.
+    law, scale, truth = WIDER[name]
+    found = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        found.append(
+            kl_divergence(
+                law.rvs(scale=scale, size=(1000, 1), random_state=rng), law.rvs(size=(1000, 1), random_state=rng)
+            )
+        )
+    assert abs(np.mean(found) - truth) < 0.18 * truth
+    missed = [
+        abs(value - truth) > 2.0 * value.standard_error and not value.diagnostics["bias_suspected"] for value in found
+    ]
+    assert np.mean(missed) <= 0.3
+
+
+def test_a_large_part_of_p_beyond_all_of_q_is_told_where_no_distribution_is_trusted():
+    rng = np.random.default_rng(0)
+    x, y = rng.logistic(6.0, 1.0, (300, 2)), rng.logistic(0.0, 1.0, (300, 2))
+    x[:, 0] -= 6.0
+    reasons = kl_divergence(x, y).diagnostics["reasons"]
+    assert any("beyond all values of q in column 1" in reason or "hardly overlap" in reason for reason in reasons)
+    # normal distributions go on as they are: 27 % of p is beyond q, and the data say so
+    far = kl_divergence(rng.normal(size=(1000, 1)), rng.normal(2.5, 1.0, (1000, 1)))
+    assert not far.diagnostics["bias_suspected"]
+    assert abs(far - 3.125) < 2.0 * far.standard_error

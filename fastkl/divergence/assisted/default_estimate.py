@@ -13,10 +13,10 @@ different places, and their median is the estimate where no more is known (measu
 
 Where no regression tells P and Q apart better than the pair, and neighbours see no more beyond it than chance gives on draws
 from it, the pair is as good as true, and the estimate goes over to its own divergence. Where one tells them apart as well, up to
-half of the estimate is its. Where one does better than both pairs, mixtures of normal distributions are tried
-(`working_mixtures`), and if these do better than the pairs they stand in for them, else the neighbours as they are for the pair's
-divergence. Of mixtures and regression one that is far ahead is the estimate, but no regression beyond which neighbours see more:
-with these it has one vote of three.
+half of the estimate is its, and more where P goes on beyond the values of Q and the pair is in scores, which know no distances.
+Where one does better than both pairs, mixtures of normal distributions are tried (`working_mixtures`), and if these do better
+than the pairs they stand in for them, else the neighbours as they are for the pair's divergence. Of mixtures and regression one
+that is far ahead is the estimate, but no regression beyond which neighbours see more: with these it has one vote of three.
 
 Where a column has atoms no normal distribution stands for anything, and the regression is the estimate; rows that are symbols
 have the neighbour estimate by one neighbour, which on them is that of Zhang and Grabchak. All of it is free of units: multiplying
@@ -26,7 +26,7 @@ chosen, that of the neighbour estimate, and how far the three are apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,9 @@ _SPREAD = 0.4
 _MORE, _TOO_MUCH = 0.5, 2.0
 # Standard deviations of the neighbour estimate that leave half of the weight of a regression so far away.
 _AWAY = 4.0
+# Scores know no distances. The part of P beyond the values of Q in a column from which on a regression, which does, has most of
+# the weight, though its log-loss be higher by so many times what is really lower; and one that is told where nothing is trusted.
+_FAR, _KNOWN_BETTER, _NEARLY, _BEYOND = 0.12, 0.8, 4.0, 0.15
 # Standard deviations of what neighbours see beyond trusted distributions that may be there all the same.
 _MISSED = 0.8
 # The part of the error that comes from Q is at most so many times the neighbours' whole: its weights have heavy tails.
@@ -80,6 +83,10 @@ _OF_Q = 2.0
 _OVERLAP = 16.0
 # So many times the logarithm of the rows of Q is more than they can show.
 _NATS_OF_ROWS = 2.0
+_EXTRAPOLATED = (
+    "the size of the estimate depends on how the fitted distributions extrapolate beyond the data. kl_lower_bound gives a bound "
+    "that the data support."
+)
 # What neighbours alone see, in standard deviations and as a part of the estimate, where they have a bias: in so many columns.
 _SEEN, _SEEN_PART, _BIASED_IN = 10.0, 0.5, 3
 
@@ -191,16 +198,16 @@ def _doubts_of_size(
     overlap = 2.0 * min(pair.p.effective_size, pair.q.effective_size) * min(chosen.loss, regression.loss)
     if overlap < _OVERLAP:
         reasons.append(
-            f"p and q hardly overlap: only about {overlap:.0f} rows lie where both have rows, and the size of the divergence "
-            "depends on how the fitted distributions extrapolate beyond the data. kl_lower_bound gives a bound that the data "
-            "support."
+            f"p and q hardly overlap: only about {overlap:.0f} rows lie where both have rows, and {_EXTRAPOLATED}"
         )
     elif value > _NATS_OF_ROWS * np.log(pair.q.effective_size):
         reasons.append(
             f"The estimate is {value:.2g} nats, but {pair.q.n_rows} rows of q can show the decay of its density over "
-            f"{np.log(pair.q.n_rows):.2g} nats at most: the size of the estimate depends on how the fitted distributions "
-            "extrapolate beyond the data. kl_lower_bound gives a bound that the data support."
+            f"{np.log(pair.q.n_rows):.2g} nats at most: {_EXTRAPOLATED}"
         )
+    part, column = samples.beyond_q
+    if not reasons and part * (1.0 - chosen.trust) > _BEYOND:
+        reasons.append(f"{part:.0%} of p lies beyond all values of q in column {column}: {_EXTRAPOLATED}")
     if chosen.ahead and values.get("mixtures", value) > value + 2.0 * error:
         reasons.append(
             f"Mixtures of normal distributions, which extrapolate beyond the rows, give {values['mixtures']:.2g} nats where a "
@@ -236,7 +243,8 @@ def _of_routes(
         values = {"regression": regression.value, "neighbors": float(samples.plain)}
         return float(np.mean(list(values.values()))), regression, values
     if near:
-        return _weighed(samples, chosen, regression, values), chosen, values
+        value, chosen = _weighed(samples, chosen, regression, values)
+        return value, chosen, values
     return _between(samples, chosen, regression, values | {"neighbors": float(samples.plain)}, learnt)
 
 
@@ -274,17 +282,23 @@ def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
     return found if found and found.loss < (samples.nearest[2] if second else regression.loss) - samples.lower else None
 
 
-def _weighed(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> float:
+def _weighed(samples: TwoSamples, chosen: Route, regression: Route, values: dict[str, float]) -> tuple[float, Route]:
     """The median of the routes, or the working distributions' own divergence as far as they are trusted.
 
     Where a regression tells P and Q apart as well, and is no farther away than neighbours may be biased, up to half of the
-    estimate is its.
+    estimate is its. Scores know the order of rows alone: where P goes on beyond the values of Q they do not know how far, the
+    regression does, and the estimate goes over to it.
     """
     median = float(np.median(list(values.values())))
     as_good = float(np.clip(1.0 - (regression.loss - chosen.loss) / samples.lower, 0.0, 1.0))
     away = (regression.value - median) ** 2 / (_AWAY**2 * chosen.noise) if chosen.noise else 0.0
-    between = median + 0.5 * as_good / (1.0 + away) * (regression.value - median)
-    return chosen.trust * chosen.exact + (1.0 - chosen.trust) * between
+    unknown = 0.0
+    if chosen.name == "normal_scores":
+        nearly = float(np.clip(1.0 - (regression.loss - chosen.loss) / (_NEARLY * samples.lower), 0.0, 1.0))
+        unknown = _KNOWN_BETTER * nearly * min(1.0, samples.beyond_q[0] / _FAR)
+    between = median + max(0.5 * as_good / (1.0 + away), unknown) * (regression.value - median)
+    trust = chosen.trust * (1.0 - unknown)
+    return trust * chosen.exact + (1.0 - trust) * between, replace(chosen, trust=trust, unknown=unknown)
 
 
 def are_symbols(X: FloatArray, Y: FloatArray) -> bool:
@@ -326,7 +340,11 @@ def _error(chosen: Route, samples: TwoSamples, spread: float) -> float:
     sizes = (min(side.effective_size, chosen.seen) for side in (samples.pair.p, samples.pair.q))
     of_p, of_q = (mean.variance() / size for mean, size in zip((at_p, at_q), sizes, strict=True))
     sampling = of_p + min(of_q, _OF_Q * of_neighbors)
-    found = float(np.hypot(np.sqrt(max(sampling, of_neighbors)), _SPREAD * (1.0 - 0.5 * chosen.ahead) * spread))
+    found = float(
+        np.hypot(
+            np.sqrt(max(sampling, of_neighbors)), max(_SPREAD * (1.0 - 0.5 * chosen.ahead), chosen.unknown) * spread
+        )
+    )
     trusted = float(np.hypot(chosen.error, _MISSED * np.sqrt(chosen.noise)))
     return chosen.trust * trusted + (1.0 - chosen.trust) * found
 

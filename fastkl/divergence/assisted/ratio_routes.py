@@ -59,6 +59,8 @@ class Route:
         Rows of either sample that it learns from at most, where their sampling is that of its value.
     ahead : float
         How far it is ahead of the others in telling P and Q apart: 0 where they are worth as much, 1 where they don't count.
+    unknown : float
+        How far its working distributions leave open, from 0 to 1, how P goes on beyond the values of Q.
     """
 
     value: float
@@ -72,6 +74,7 @@ class Route:
     name: str = ""
     seen: float = np.inf
     ahead: float = 0.0
+    unknown: float = 0.0
 
 
 def by_normals(samples: TwoSamples, near: bool) -> tuple[Route, dict[str, float]]:

@@ -208,6 +208,14 @@ class TwoSamples:
         """Where the values of P end in each column, (d,) each."""
         return ends(self.learnt.p.X, self.pair.p.X)
 
+    @cached_property
+    def beyond_q(self) -> tuple[float, int]:
+        """The part of P beyond all values of Q in a column, and the column where it is largest."""
+        rows, every = self.learnt.p.X, self.pair.q.X
+        outside = (rows < every.min(axis=0)) | (rows > every.max(axis=0))
+        parts = np.average(outside, axis=0, weights=self.masses_where()[0])
+        return float(parts.max()), int(parts.argmax())
+
     def by_neighbors(self, space: str) -> float:
         """The neighbour estimate in the coordinates."""
         return float(self.plain) if space == self.space else common_radius_value(self._all_in(space), self.k)
