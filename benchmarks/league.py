@@ -3,11 +3,12 @@
     python benchmarks/league.py [--runs 12] [--method assisted] [setting ...]
     python benchmarks/league.py --lower-bound [--runs 12] [setting ...]
     python benchmarks/league.py --peers [--runs 12] [setting ...]
+    python benchmarks/league.py --textbook [...]
 
 For every setting: root-mean-square error and bias, coverage of the 95 % interval, and the verdict. Below: how many runs are off
 by more than two standard errors, among those with and without a flag. About 5 minutes of CPU for 12 runs. With --lower-bound:
 how often `kl_lower_bound` is right, and what part of the truth it gives. With --peers: the error beside that of nine reference
-estimators, all of which see the same samples.
+estimators, all of which see the same samples. With --textbook: the 112 settings of `textbook_settings.py` in place of the 52.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 sys.path.insert(0, str(Path(__file__).parent))
 from league_settings import SETTINGS, Setting
+from textbook_settings import settings as textbook_settings
 
 from fastkl import DensityMLE, kl_divergence, kl_divergence_sweep, kl_lower_bound
 
@@ -45,12 +47,12 @@ def runs_of(setting: Setting, runs: int, method: str) -> np.ndarray:
     return np.array(found, dtype=float)
 
 
-def lower_bounds(names: list[str], runs: int) -> None:
+def lower_bounds(settings: list[Setting], runs: int) -> None:
     """Print how often the bound is right and how sharp it is, by setting."""
     right, shares = [], []
     print(f"{'setting':26s}{'truth':>7s}{'bound':>8s}{'share':>7s}{'right':>7s}")
-    for name in names:
-        setting = SETTINGS[name]
+    for setting in settings:
+        name = setting.name
         bounds = np.array([kl_lower_bound(*setting.draw(run)) for run in range(runs)])
         right.append(float(np.mean(bounds <= setting.truth + 1e-12)))
         share = float(bounds.mean()) / setting.truth if setting.truth > 0.0 else float("nan")
@@ -119,12 +121,12 @@ def _root_mean_square(estimator: Callable[[Any, Any], float], setting: Setting, 
     return float(np.sqrt(np.mean(np.square(errors))))
 
 
-def peers(names: list[str], runs: int) -> None:
+def peers(settings: list[Setting], runs: int) -> None:
     """Print the root-mean-square error of the default beside those of the reference estimators, and how many it is near to."""
     print(f"{'setting':26s}{'default':>9s}" + "".join(f"{name:>9s}" for name in PEERS) + f"{'ratio':>7s}")
     ratios = []
-    for name in names:
-        setting = SETTINGS[name]
+    for setting in settings:
+        name = setting.name
         own = _root_mean_square(kl_divergence, setting, runs)
         others = [_root_mean_square(estimator, setting, runs) for estimator in PEERS.values()]
         ratios.append(max(own, 0.01) / max(np.nanmin(others), 0.01))
@@ -144,23 +146,26 @@ def main() -> None:
     parser.add_argument("--method", default="assisted")
     parser.add_argument("--lower-bound", action="store_true")
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--textbook", action="store_true")
     options = parser.parse_args()
+    named = textbook_settings() if options.textbook else SETTINGS
+    settings = [named[name] for name in options.settings or named]
     if options.lower_bound or options.peers:
         warnings.simplefilter("ignore")
         table = lower_bounds if options.lower_bound else peers
-        table(options.settings or list(SETTINGS), options.runs)
+        table(settings, options.runs)
         return
     every, coverage, start = [], [], time.process_time()
     print(f"{'setting':26s}{'truth':>7s}{'RMSE':>8s}{'bias':>8s}{'covers':>8s}{'flag':>6s}")
-    for name in options.settings or SETTINGS:
-        setting = SETTINGS[name]
+    for setting in settings:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             error, standard_error, flag = runs_of(setting, options.runs, options.method).T
         covers = float(np.mean(np.abs(error) < 1.96 * standard_error))
         rmse = float(np.sqrt(np.mean(error**2)))
         print(
-            f"{name:26s}{setting.truth:7.3f}{rmse:8.3f}{error.mean():+8.3f}{covers:8.2f}{flag.mean():6.2f}", flush=True
+            f"{setting.name:26s}{setting.truth:7.3f}{rmse:8.3f}{error.mean():+8.3f}{covers:8.2f}{flag.mean():6.2f}",
+            flush=True,
         )
         coverage.append(covers)
         every.append(np.stack([np.abs(error) > 2.0 * standard_error, flag > 0.0], axis=1))
