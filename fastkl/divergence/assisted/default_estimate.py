@@ -34,7 +34,7 @@ import numpy as np
 from fastkl._core.blas_threads import single_threaded_blas
 from fastkl.divergence.arguments import FloatArray
 from fastkl.divergence.assisted.apart import apart_reasons
-from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures, by_normals
+from fastkl.divergence.assisted.ratio_routes import Mixtures, Route, by_mixtures, by_normals, left_open
 from fastkl.divergence.assisted.regression_route import RegressionRoute
 from fastkl.divergence.assisted.tails import missed_beyond, missed_reasons
 from fastkl.divergence.assisted.two_samples import TwoSamples, in_order_of_values, rows_at_random
@@ -72,9 +72,8 @@ _SPREAD = 0.4
 _MORE, _TOO_MUCH = 0.5, 2.0
 # Standard deviations of the neighbour estimate that leave half of the weight of a regression so far away.
 _AWAY = 4.0
-# Scores know no distances. The part of P beyond the values of Q in a column from which on a regression, which does, has most of
-# the weight, though its log-loss be higher by so many times what is really lower; and one that is told where nothing is trusted.
-_FAR, _KNOWN_BETTER, _NEARLY, _BEYOND = 0.12, 0.8, 4.0, 0.15
+# A part of P beyond the values of Q in a column that is told where no distribution is trusted to go on there.
+_BEYOND = 0.15
 # Standard deviations of what neighbours see beyond trusted distributions that may be there all the same.
 _MISSED = 0.8
 # The part of the error that comes from Q is at most so many times the neighbours' whole: its weights have heavy tails.
@@ -265,11 +264,13 @@ def _between(
 ) -> tuple[float, Route, dict[str, float]]:
     """The median of the routes, or the regression as far as it is ahead of the other, and what tells P and Q apart better."""
     ahead, weight = _ahead(samples, regression, chosen.loss)
+    unknown = left_open(samples, chosen, regression)
     if ahead > 0.5:
         chosen = learnt.ahead(weight)
         values = values | {"regression": chosen.value}
     median = float(np.median(list(values.values())))
-    return median + weight * (values["regression"] - median), chosen, values
+    value = median + max(weight, unknown) * (values["regression"] - median)
+    return value, replace(chosen, unknown=unknown), values
 
 
 def _mixtures(samples: TwoSamples, regression: Route) -> Mixtures | None:
@@ -286,19 +287,16 @@ def _weighed(samples: TwoSamples, chosen: Route, regression: Route, values: dict
     """The median of the routes, or the working distributions' own divergence as far as they are trusted.
 
     Where a regression tells P and Q apart as well, and is no farther away than neighbours may be biased, up to half of the
-    estimate is its. Scores know the order of rows alone: where P goes on beyond the values of Q they do not know how far, the
-    regression does, and the estimate goes over to it.
+    estimate is its.
     """
     median = float(np.median(list(values.values())))
     as_good = float(np.clip(1.0 - (regression.loss - chosen.loss) / samples.lower, 0.0, 1.0))
     away = (regression.value - median) ** 2 / (_AWAY**2 * chosen.noise) if chosen.noise else 0.0
-    unknown = 0.0
-    if chosen.name == "normal_scores":
-        nearly = float(np.clip(1.0 - (regression.loss - chosen.loss) / (_NEARLY * samples.lower), 0.0, 1.0))
-        unknown = _KNOWN_BETTER * nearly * min(1.0, samples.beyond_q[0] / _FAR)
-    between = median + max(0.5 * as_good / (1.0 + away), unknown) * (regression.value - median)
-    trust = chosen.trust * (1.0 - unknown)
-    return trust * chosen.exact + (1.0 - trust) * between, replace(chosen, trust=trust, unknown=unknown)
+    between = median + 0.5 * as_good / (1.0 + away) * (regression.value - median)
+    value = chosen.trust * chosen.exact + (1.0 - chosen.trust) * between
+    unknown = left_open(samples, chosen, regression)
+    value += unknown * (regression.value - value)
+    return value, replace(chosen, trust=(1.0 - unknown) * chosen.trust, unknown=unknown)
 
 
 def are_symbols(X: FloatArray, Y: FloatArray) -> bool:

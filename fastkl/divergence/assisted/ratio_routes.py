@@ -27,6 +27,9 @@ _EXAMINED, _FIRST_EXAMINED, _NO_TRUST = 200_000, 20_000, 1e-6
 # So many standard deviations of what neighbours see beyond working distributions, or of the samples' own departure from normal
 # ones, leave half of the trust in these.
 _CHANCE, _DEPARTURE = 3.0, 3.2
+# Scores know no distances. The part of P beyond the values of Q in a column from which on a regression, which does, has most of
+# the weight, and so many times what is really lower that its log-loss may be higher.
+_FAR, _MOST_WEIGHT, _NEARLY = 0.12, 0.8, 8.0
 # So many times what mixtures give at rows that they have not seen is no divergence of theirs.
 _BEYOND_ROWS = 2.0
 
@@ -146,6 +149,14 @@ def by_mixtures(samples: TwoSamples, found: Mixtures, *, only_mean: bool) -> tup
     value = exact + _kept(corrected - exact, noise)
     route = Route(value, found.log_ratio, found.loss, noise, exact=exact, name="mixtures")
     return route, {"mixtures": value, "corrected_neighbors": corrected}
+
+
+def left_open(samples: TwoSamples, chosen: Route, regression: Route) -> float:
+    """The weight of a regression, which knows how far P goes on beyond the values of Q, where scores leave that open."""
+    if chosen.name != "normal_scores":
+        return 0.0
+    worse = (regression.loss - chosen.loss) / (_NEARLY * samples.lower)
+    return _MOST_WEIGHT * float(np.clip(1.0 - worse, 0.0, 1.0)) * min(1.0, samples.beyond_q[0] / _FAR)
 
 
 def _kept(beyond: float, noise: float) -> float:
