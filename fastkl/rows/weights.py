@@ -69,8 +69,9 @@ def read_weights(
     if not regular:
         bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
         if len(bad):
+            advice = " Logarithms of weights go in as numpy.exp(w - w.max())." if weights[bad[0]] < 0.0 else ""
             raise ValueError(
-                f"{name} has to hold finite numbers of at least 0; {row(int(bad[0]))} has weight {weights[bad[0]]}."
+                f"{name} has to hold finite numbers of at least 0; {row(int(bad[0]))} has weight {weights[bad[0]]}.{advice}"
             )
         raise ValueError(
             f"{name} sums to more than the largest number, {LARGEST:.3g}: divide all weights by the largest of them, "

@@ -247,6 +247,8 @@ def test_an_entropy_of_amounts_with_zeros_says_what_to_do():
 
 def test_an_entropy_of_rounded_lengths_says_what_to_do():
     rounded = 0.5 * np.round(np.random.default_rng(1).normal(200.0, 6.5, 2000) / 0.5)
-    with pytest.raises(DegenerateDataError, match=r"rounded to steps of h is near categorical_entropy\(x\) \+ log\(h\)"):
+    with pytest.raises(
+        DegenerateDataError, match=r"rounded to steps of h is near categorical_entropy\(x\) \+ log\(h\)"
+    ):
         entropy(rounded)
     assert abs(categorical_entropy(rounded) + math.log(0.5) - stats.norm(0.0, 6.5).entropy()) < 0.05
