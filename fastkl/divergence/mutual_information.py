@@ -155,11 +155,6 @@ def _of_numbers(
             f"{n} rows are too few to show how columns depend on each other; at least {_LEAST_ROWS} are needed."
         )
     if _has_repeated_values(sample.X):
-        counts = _rows_by_how_often(sample.X, X.shape[1])
-        if np.count_nonzero(counts == 1) < _ALONE * n:
-            masses = np.ones(n) if sample.weights is None else sample.weights
-            found = between_labels(*(Labels.of(part) for part in np.split(sample.X, [X.shape[1]], axis=1)), masses)
-            return found if standard_error else doubted(found, found.reasons, error=float("nan"))
         return _where_values_repeat(sample, X.shape[1], standard_error)
     seed = options.random_state
     generator = np.random.RandomState(0) if seed is None else as_random_state(seed)
@@ -210,13 +205,18 @@ def _has_repeated_values(rows: FloatArray) -> bool:
 
 
 def _where_values_repeat(sample: Sample, split: int, standard_error: bool) -> Estimate:
-    """By cubes common to x, the first columns, and y, which know what a repeated value is."""
+    """By cubes common to x, the first columns, and y, which know what a repeated value is; as labels where nearly all are."""
+    n = sample.n_rows
+    counts = _rows_by_how_often(sample.X, split)
+    if np.count_nonzero(counts == 1) < _ALONE * n:
+        masses = np.ones(n) if sample.weights is None else sample.weights
+        found = between_labels(Labels.of(sample.X[:, :split]), Labels.of(sample.X[:, split:]), masses)
+        return found if standard_error else doubted(found, found.reasons, error=float("nan"))
     if sample.weighted:
         raise DegenerateDataError(
             "A column with repeated values has no density, and there is no estimator of its mutual information for weighted "
             "rows. Thin the rows first: keep each with probability weight / largest weight."
         )
-    n = sample.n_rows
     scores = np.column_stack([rank_scores(column, np.full(n, 1.0 / n)) for column in sample.X.T])
     x, y = (np.ascontiguousarray(part) for part in (scores[:, :split], scores[:, split:]))
     k = min(DEFAULT_NEIGHBORS, n - 2)
