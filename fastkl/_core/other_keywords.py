@@ -30,7 +30,8 @@ _KEYWORDS = {
     "n_jobs": ["n_threads", "num_threads", "threads", "workers", "n_cores"],
     "init": ["means_init", "weights_init", "init_params", "start", "starts"],
     "kernel": ["kern"],
-    "level": ["confidence_level", "conf_level", "confidence", "coverage"],
+    "level": ["confidence_level", "conf_level", "confidence", "coverage", "cl"],
+    "noise_covariance": ["noise", "errors", "xerr", "noise_variance"],
     "n_resamples": ["n_bootstrap", "n_boot", "B", "R", "n_permutations", "n_samples"],
     "n_bootstrap": ["n_resamples", "n_boot", "B", "R", "n_mc_samples"],
     "by": ["group", "groups", "groupby", "key", "keys"],
@@ -70,6 +71,12 @@ _ADVICE = (
         "y",
         ["event", "events", "event_observed", "event_col", "status", "delta", "censored", "censoring", "entry"],
         f"{CENSORED}.",
+    ),
+    (
+        "y",
+        ["noise", "errors", "xerr", "noise_variance", "noise_covariance"],
+        "Rows measured with normal noise are fitted by MixtureMLE(1).fit(X, noise_covariance=variances), also of several "
+        "components.",
     ),
     (
         "y",

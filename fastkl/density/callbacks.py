@@ -69,7 +69,7 @@ class FitTask:
         self.estimator = estimator
         self.context = estimator._init_callback_context(max_subtasks=None)
         # The monitor of scores asks for targets, and does nothing without; a density has none, and its score looks at none.
-        targets = y if y is not None or X is None else partial(np.zeros, len(X))
+        targets = y if y is not None or X is None else partial(_zeros, X)
         self.data = {
             "X": X,
             "y": targets,
@@ -86,6 +86,11 @@ class FitTask:
     def end(self) -> None:
         """The fit is done: the estimator is what was fitted."""
         self.context.call_on_fit_task_end(estimator=self.estimator, reconstruction_attributes={}, **self.data)
+
+
+def _zeros(X: Any) -> Any:
+    """A target for every row, made when a callback asks for it: until the fit has looked at them, the rows may be anything."""
+    return np.zeros(len(X))
 
 
 @contextmanager

@@ -184,16 +184,22 @@ def warn_of_probabilities(given: Sequence[Any], call: str) -> None:
     vectors = [vector for vector in map(_vector_of_shares, given) if vector is not None]
     if len(vectors) < len(given):
         return
+    logarithms = all(vector.max() <= 0.0 for vector in vectors)
+    if logarithms:
+        vectors = [np.exp(vector) for vector in vectors]
     if not all(_sums_to(vector, 1.0) for vector in vectors):
-        if len(vectors) == 2 and call.startswith("discrete"):
+        if len(vectors) == 2 and call.startswith("discrete") and not logarithms:
             _warn_of_heights(vectors[0], vectors[1], call)
         return
     if not any(vector.dtype.kind == "f" for vector in vectors):
         return  # a few zeros and a one are data rather
     what = {1: "The argument is a vector", 2: "Both arguments are vectors"}.get(len(given), "All samples are vectors")
+    numbers, advice = "numbers >= 0", ""
+    if logarithms:
+        numbers, advice = "logarithms of numbers", " Logarithms need logits=True."
     warn(
-        f"{what} of numbers >= 0 that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
-        f"fastkl.{call}.",
+        f"{what} of {numbers} that sum to 1, taken for a sample of {len(given[0])} values. For known probabilities call "
+        f"fastkl.{call}.{advice}",
         ProbabilityVectorWarning,
     )
 
@@ -220,7 +226,7 @@ def _sums_to(vector: NDArray[Any], total: float) -> bool:
 
 
 def _vector_of_shares(data: Any) -> NDArray[Any] | None:
-    """A vector of numbers of at least 0 that may be probabilities or heights of bins; None for anything else."""
+    """A vector of numbers of one sign that may be probabilities, heights of bins, or logarithms; None for anything else."""
     if is_table(data) or hasattr(data, "toarray") or not hasattr(data, "__len__") or getattr(data, "ndim", 1) != 1:
         return None
     if not 2 <= len(data) <= _LONG_VECTOR or (isinstance(data, list | tuple) and not isinstance(data[0], Real)):
@@ -229,6 +235,6 @@ def _vector_of_shares(data: Any) -> NDArray[Any] | None:
         values = np.asarray(data)
     except (TypeError, RuntimeError):
         return None  # a tensor that is not in main memory, of bfloat16 or with gradients; its reader says so
-    if values.ndim != 1 or values.dtype.kind not in "fiu" or not (values >= 0.0).all():
+    if values.ndim != 1 or values.dtype.kind not in "fiu" or not ((values >= 0.0).all() or (values <= 0.0).all()):
         return None
     return values

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import polygamma
 
 from fastkl._core.blas_threads import single_threaded_blas
@@ -23,8 +23,10 @@ from fastkl.divergence.column_words import errors_by_names, errors_in_words
 from fastkl.divergence.common_cubes import terms_of_cubes
 from fastkl.divergence.entropy_estimators.copulas import Copula, copula_of, rank_scores
 from fastkl.divergence.entropy_estimators.whitening import effective_size, normalised
-from fastkl.divergence.estimate import Estimate
+from fastkl.divergence.estimate import Estimate, doubted
+from fastkl.divergence.labelled.information import Labels, between_labels
 from fastkl.divergence.labelled.information_of_tables import Kinds, information_with_labels
+from fastkl.divergence.nearest.atoms import beside_others
 from fastkl.divergence.nearest.diagnostics import few_effective_rows, many_columns, negative_reasons
 from fastkl.divergence.options import Options, as_random_state, one_seed
 from fastkl.exceptions import DegenerateDataError
@@ -37,6 +39,8 @@ _FEWEST_ROWS, _LEAST_ROWS = 20, 5
 _FEWEST_REPEATED = 100
 # What is nearer than this to the logarithm of the number of rows, in nats, is more than ranks can tell.
 _MOST_TOLD = 2.0
+# Where fewer rows than this part are alone, the values are symbols; where x, y and both have more distinct ones, they are copies.
+_ALONE, _COPIES = 0.1, 0.1
 # So many times as many neighbours tell the bias that is left, which enters the error.
 _REACH = 8
 
@@ -57,8 +61,8 @@ def mutual_information(
     Parameters
     ----------
     x, y : array-like of shape (n,) or (n, d)
-        Rows that belong together: numbers, of which only ranks in each column matter, labels (text), or both. Columns may repeat
-        values, as codes of classes, counts, zeros and rounded numbers do, as long as whole rows of x and y do not.
+        Rows that belong together: numbers, of which only ranks in each column matter, labels (text), or both. Values may repeat,
+        as codes of classes, counts, zeros and rounded numbers do.
     sample_weight : array-like of shape (n,), default=None
         Masses of the rows; only ratios matter.
     standard_error : bool, default=True
@@ -81,7 +85,7 @@ def mutual_information(
     Raises
     ------
     DegenerateDataError
-        A column that is constant or a monotone function of others (the mutual information may be infinite), repeated rows,
+        A column that is constant or a monotone function of others (the mutual information may be infinite), copies of rows,
         repeated values of weighted rows, fewer than five rows, labels none of which comes twice or, beside numbers, in 30 rows.
     ValueError
         Samples of different numbers of rows, or with the same index in different order; values that are missing, wrong
@@ -98,7 +102,8 @@ def mutual_information(
     less its mean on samples with a normal copula of the same correlations. The squared standard error is the variance of the
     local terms and of their counts over n, that of the bias, and the square of what from k to 8 k neighbours says is left of it.
     Where a value of a column is there more than five times, the estimate is that of Gao, Kannan, Oh and Viswanath
-    (arXiv:1709.06212) by cubes common to x and y, and its error has what it moves from k to 2 k neighbours.
+    (arXiv:1709.06212) by cubes common to x and y, and its error has what it moves from k to 2 k neighbours; where nine of ten
+    rows of x and y come more than once, the values are symbols, whatever they are written as, and it is that of labels.
     Numbers and labels: labels are told one at a time, the most frequent first, from those after it, each by a Jensen-Shannon
     divergence of as much of either as there is; 50 labels at most, rarer ones and those of fewer than ten rows being one. Labels
     and labels: H(x) + H(y) - H(x, y), each by `categorical_entropy`.
@@ -149,7 +154,6 @@ def _of_numbers(
         raise DegenerateDataError(
             f"{n} rows are too few to show how columns depend on each other; at least {_LEAST_ROWS} are needed."
         )
-    _refuse_repeated(sample.X)
     if _has_repeated_values(sample.X):
         return _where_values_repeat(sample, X.shape[1], standard_error)
     seed = options.random_state
@@ -201,13 +205,18 @@ def _has_repeated_values(rows: FloatArray) -> bool:
 
 
 def _where_values_repeat(sample: Sample, split: int, standard_error: bool) -> Estimate:
-    """By cubes common to x, the first columns, and y, which know what a repeated value is."""
+    """By cubes common to x, the first columns, and y, which know what a repeated value is; as labels where nearly all are."""
+    n = sample.n_rows
+    counts = _rows_by_how_often(sample.X, split)
+    if np.count_nonzero(counts == 1) < _ALONE * n:
+        masses = np.ones(n) if sample.weights is None else sample.weights
+        found = between_labels(Labels.of(sample.X[:, :split]), Labels.of(sample.X[:, split:]), masses)
+        return found if standard_error else doubted(found, found.reasons, error=float("nan"))
     if sample.weighted:
         raise DegenerateDataError(
             "A column with repeated values has no density, and there is no estimator of its mutual information for weighted "
             "rows. Thin the rows first: keep each with probability weight / largest weight."
         )
-    n = sample.n_rows
     scores = np.column_stack([rank_scores(column, np.full(n, 1.0 / n)) for column in sample.X.T])
     x, y = (np.ascontiguousarray(part) for part in (scores[:, :split], scores[:, split:]))
     k = min(DEFAULT_NEIGHBORS, n - 2)
@@ -237,14 +246,19 @@ def _refuse_constant(X: FloatArray, Y: FloatArray) -> None:
         first += values.shape[1]
 
 
-def _refuse_repeated(rows: FloatArray) -> None:
+def _rows_by_how_often(rows: FloatArray, split: int) -> NDArray[np.intp]:
+    """How often each of the distinct rows is there; an error for rows of numbers that are copies of each other."""
     values, counts = np.unique(rows, axis=0, return_counts=True)
-    if counts.max() > DEFAULT_NEIGHBORS:
-        often = values[int(np.argmax(counts))]
+    of_sides = [len(np.unique(part, axis=0)) for part in np.split(values, [split], axis=1)]
+    often = counts > DEFAULT_NEIGHBORS
+    if often.any() and len(values) == min(of_sides) > _COPIES * len(rows) and not beside_others(counts)[often].all():
+        row = values[int(np.argmax(counts))].tolist()
         raise DegenerateDataError(
-            f"{int(counts.max())} rows of x and y together are {often.tolist()}: values that are repeated so often have no "
-            "density. If they are labels, pass them as text: x.astype(str)."
+            f"{int(counts.max())} rows of x and y together are {row}, and others are there as often: copies of rows, as of a "
+            "sample drawn with replacement, have no density. Give each row once, with sample_weight. If the values are labels, "
+            "pass them as text: x.astype(str)."
         )
+    return counts
 
 
 def _error(terms: FloatArray, shares: FloatArray, value: float, parts: list[Copula]) -> float:

@@ -174,23 +174,9 @@ def _between_samples(
     warn_of_probabilities(
         list(samples.values()), "pairwise_divergence with them as the rows of one array, numpy.array(...)"
     )
-    read: list[FloatArray] = []
-    origin = next(iter(samples))
-    for name, sample in samples.items():
-        one = match_columns(samples[origin], sample, (origin, name)) if read and is_table(sample) else sample
-        read.append(as_sample(one, name, None, n_jobs).X.astype(np.float64))
-    for name, X in zip(samples, read, strict=True):
-        refuse_single_row(len(X), name)
-        if X.shape[1] != read[0].shape[1]:
-            raise ValueError(
-                f"S{name[1:]} has {X.shape[1]} columns and {origin} has {read[0].shape[1]}; they need the same ones."
-            )
-    if options.coordinates is None:
-        middle, spread = centre_and_spread(np.concatenate(read))
-        read = [np.ascontiguousarray((X - middle) / spread) for X in read]
-    trees = [Sample(X, None, n_jobs) for X in read]
+    trees = [Sample(X, None, n_jobs) for X in _read(samples, options, n_jobs)]
     values, errors = np.zeros((2, len(trees), len(trees)))
-    names, doubts, columns = list(samples), [], text_names(samples[origin])
+    names, doubts, columns = list(samples), [], text_names(next(iter(samples.values())))
     for i, p in enumerate(trees):
         for j, q in enumerate(trees):
             if i == j or (metric != "kl" and j < i):
@@ -207,6 +193,25 @@ def _between_samples(
                 values[j, i], errors[j, i] = values[i, j], errors[i, j]
     _warn_of(doubts)
     return values, errors
+
+
+def _read(samples: dict[str, Any], options: Options, n_jobs: int | None) -> list[FloatArray]:
+    """The rows of each sample, with their columns in the order of the first, and common units where these matter."""
+    read: list[FloatArray] = []
+    origin = next(iter(samples))
+    for name, sample in samples.items():
+        one = match_columns(samples[origin], sample, (origin, name)) if read and is_table(sample) else sample
+        read.append(as_sample(one, name, None, n_jobs).X.astype(np.float64))
+    for name, X in zip(samples, read, strict=True):
+        refuse_single_row(len(X), name)
+        if X.shape[1] != read[0].shape[1]:
+            raise ValueError(
+                f"S{name[1:]} has {X.shape[1]} columns and {origin} has {read[0].shape[1]}; they need the same ones."
+            )
+    if options.coordinates is None:
+        middle, spread = centre_and_spread(np.concatenate(read))
+        read = [np.ascontiguousarray((X - middle) / spread) for X in read]
+    return read
 
 
 def _warn_of(doubts: list[tuple[type[Warning], str]]) -> None:

@@ -164,19 +164,22 @@ def _binned(reference: Any, current: Any, bins: Any, weights: ArrayLike | None) 
     for values, name in ((first, "reference"), (second, "current")):
         if values.shape[1] != 1:
             raise ValueError(f"{name} has {values.shape[1]} columns; the index is of one variable at a time.")
-    if np.ndim(bins) == 0:
-        if not by_value:
-            require_count(bins, "bins")
-        number = 10 if by_value else int(bins)
-        counted = read_weights(weights, len(first), "sample_weight of reference")
-        edges = np.unique(_quantiles(first[:, 0].astype(np.float64), counted, np.arange(1, number) / number))
-    else:
-        edges = np.asarray(bins, dtype=np.float64)
-        if edges.ndim == 1:
-            edges = edges[np.sum(edges[:1] == -np.inf) : len(edges) - np.sum(edges[-1:] == np.inf)]
-        if edges.ndim != 1 or not len(edges) or not np.isfinite(edges).all() or (np.diff(edges) <= 0.0).any():
-            raise ValueError(f"bins holds cut points in rising order, finite numbers; found {bins!r}.")
+    edges = _cut_points(10 if by_value else bins, first[:, 0], weights)
     return np.searchsorted(edges, first[:, 0]), np.searchsorted(edges, second[:, 0]), edges
+
+
+def _cut_points(bins: Any, values: NDArray[Any], weights: ArrayLike | None) -> FloatArray:
+    """The quantiles of so many bins, or the points that were given, without infinite ends."""
+    if np.ndim(bins) == 0:
+        require_count(bins, "bins")
+        counted = read_weights(weights, len(values), "sample_weight of reference")
+        return np.unique(_quantiles(values.astype(np.float64), counted, np.arange(1, int(bins)) / int(bins)))
+    edges = np.asarray(bins, dtype=np.float64)
+    if edges.ndim == 1:
+        edges = edges[np.sum(edges[:1] == -np.inf) : len(edges) - np.sum(edges[-1:] == np.inf)]
+    if edges.ndim != 1 or not len(edges) or not np.isfinite(edges).all() or (np.diff(edges) <= 0.0).any():
+        raise ValueError(f"bins holds cut points in rising order, finite numbers; found {bins!r}.")
+    return edges
 
 
 def _refuse_numbers_beside_labels(reference: Any) -> None:

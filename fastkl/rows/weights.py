@@ -45,20 +45,7 @@ def read_weights(
     if sample_weight is None:
         return None
     refuse_other_rows(beside, sample_weight, ("X", name))
-    given = look(sample_weight, name)
-    if getattr(getattr(given, "dtype", None), "kind", "") == "c":
-        raise ValueError(f"{name} holds complex numbers. Weights are real numbers of at least 0.")
-    try:
-        weights = aligned(np.ascontiguousarray(given, dtype=np.float64)) if np.ndim(given) else np.full(n, float(given))
-    except OverflowError as error:
-        raise ValueError(f"{name} is a number beyond the largest float, {LARGEST:.3g}.") from error
-    except (TypeError, ValueError) as error:
-        found = first_non_number(np.asarray(given, dtype=object).reshape(-1))
-        if found is None:
-            raise
-        raise type(error)(
-            f"{name} holds {found[1]!r} in {row(found[0])}, which is not a number. Weights are numbers of at least 0."
-        ) from error
+    weights = _as_floats(look(sample_weight, name), n, name, row)
     if weights.ndim != 1:
         raise ValueError(f"{name} must be a 1D array or scalar; it has shape {weights.shape}.")
     if len(weights) != n:
@@ -69,8 +56,9 @@ def read_weights(
     if not regular:
         bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0.0))
         if len(bad):
+            advice = " Logarithms of weights go in as numpy.exp(w - w.max())." if weights[bad[0]] < 0.0 else ""
             raise ValueError(
-                f"{name} has to hold finite numbers of at least 0; {row(int(bad[0]))} has weight {weights[bad[0]]}."
+                f"{name} has to hold finite numbers of at least 0; {row(int(bad[0]))} has weight {weights[bad[0]]}.{advice}"
             )
         raise ValueError(
             f"{name} sums to more than the largest number, {LARGEST:.3g}: divide all weights by the largest of them, "
@@ -79,6 +67,23 @@ def read_weights(
     if not all_zero and not weights.any():
         raise no_weight(name)
     return weights
+
+
+def _as_floats(given: Any, n: int, name: str, row: Callable[[int], str]) -> Floats:
+    """The numbers that were given, one for each row where it is one for all; an error names what is none."""
+    if getattr(getattr(given, "dtype", None), "kind", "") == "c":
+        raise ValueError(f"{name} holds complex numbers. Weights are real numbers of at least 0.")
+    try:
+        return aligned(np.ascontiguousarray(given, dtype=np.float64)) if np.ndim(given) else np.full(n, float(given))
+    except OverflowError as error:
+        raise ValueError(f"{name} is a number beyond the largest float, {LARGEST:.3g}.") from error
+    except (TypeError, ValueError) as error:
+        found = first_non_number(np.asarray(given, dtype=object).reshape(-1))
+        if found is None:
+            raise
+        raise type(error)(
+            f"{name} holds {found[1]!r} in {row(found[0])}, which is not a number. Weights are numbers of at least 0."
+        ) from error
 
 
 def joined_rows(parts: Sequence[tuple[NDArray[Any], NDArray[Any] | None]]) -> tuple[NDArray[Any], NDArray[Any] | None]:

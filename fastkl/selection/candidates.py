@@ -50,14 +50,14 @@ class Candidates:
     kind: str
 
 
-def candidates(X: NDArray[np.float64], *, counted: bool = True) -> Candidates:
-    """Families that could have given the rows; whole numbers may be counts only where ``counted`` says so."""
+def candidates(X: NDArray[np.float64]) -> Candidates:
+    """Families that could have given the rows; counts may come as floats, as they do where rows with gaps were removed."""
     low, high = float(X.min()), float(X.max())
     d = X.shape[1]
-    whole = bool(np.all(np.rint(X) == X))
+    whole = bool(high < 2.0**53 and np.all(np.rint(X) == X))
     if whole and low >= 0.0 and high <= 1.0:
         return Candidates(("bernoulli",), "zeros and ones")
-    if counted and whole and low >= 0.0 and all(looks_counted(column) for column in X.T):
+    if whole and low >= 0.0 and all(looks_counted(column) for column in X.T):
         return Candidates(COUNTS, "whole numbers of at least 0, taken for counts")
     if d > 1 and low > 0.0 and np.all(np.abs(X.sum(axis=1) - 1.0) <= 1e-6):
         return Candidates(("dirichlet",), "positive parts that sum to 1")
@@ -105,7 +105,7 @@ def column_candidates(column: Column, asked: Sequence[str] | str | None) -> Cand
     if column.labels:
         wanted = asked is None or "categorical" in asked or asked == "all"
         return Candidates(("categorical",) if wanted else (), "labels")
-    suited = candidates(column.numbers.reshape(-1, 1), counted=column.values.dtype.kind in "iu")
+    suited = candidates(column.numbers.reshape(-1, 1))
     if asked is None or (asked == "all" and suited.names == ("bernoulli",)):
         return suited
     names = families.names() if asked == "all" else asked

@@ -1,6 +1,6 @@
 """What the columns of a table hold: numbers or labels, and which of them are names of rows, dates or constants.
 
-A column of an array of floats counts as integers if all its values are whole; in a table the dtype of the column decides.
+A column of an array of floats that are all whole may be an identifier, or numbers of rows; in a table the dtype decides.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def table_columns(X: Any) -> tuple[list[NDArray[Any]], list[Any] | None]:
         array = np.asarray(validate_data(probe, X, dtype=None, ensure_all_finite=False))
         columns = [array[:, j] for j in range(array.shape[1])]
         if array.dtype.kind in "fO":
-            # A float array of mixed columns has no dtypes to go by: whole numbers are counts.
+            # A float array of mixed columns has no dtypes to go by.
             columns = [_whole_as_integers(column) for column in columns]
         return columns, None
     validate_data(probe, X, skip_check_array=True)

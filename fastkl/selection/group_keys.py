@@ -72,13 +72,7 @@ def sorted_groups(X: Any, by: Any, columns: Any, sample_weight: Any = None) -> S
     if batch.names is None and names is not None:
         # those of pandas may be numbers, by which a column is found again too
         labels = [str(names[column_number(column, names, len(names), "X")]) for column in columns]
-    for name, key in keys.items():
-        if len(key) != len(values):
-            raise ValueError(f"by has {len(key)} labels for {len(values)} rows.")
-        if (key.dtype.kind in "fcmMO" or np.ma.is_masked(key)) and (lost := missing(key)).any():
-            raise SourceError(
-                f"The group {name!r} is missing in row {int(np.argmax(lost))}: drop such rows, or name it."
-            )
+    _refuse_rows_without_group(keys, len(values))
     if in_table is None:
         _refuse_other_index(X, sample_weight, "sample_weight")
     weights = read_weights(batch.weights if in_table is not None else sample_weight, len(values))
@@ -94,6 +88,17 @@ def sorted_groups(X: Any, by: Any, columns: Any, sample_weight: Any = None) -> S
         values, weights = values[there], weights[there]
         starts = np.append(0, np.cumsum(there))[starts]
     return SortedRows(values, weights, labels, {name: key[first] for name, key in plain.items()}, starts)
+
+
+def _refuse_rows_without_group(keys: dict[str, NDArray[Any]], n: int) -> None:
+    """ValueError unless every row has a label, SourceError for one that is missing."""
+    for name, key in keys.items():
+        if len(key) != n:
+            raise ValueError(f"by has {len(key)} labels for {n} rows.")
+        if (key.dtype.kind in "fcmMO" or np.ma.is_masked(key)) and (lost := missing(key)).any():
+            raise SourceError(
+                f"The group {name!r} is missing in row {int(np.argmax(lost))}: drop such rows, or name it."
+            )
 
 
 def _in_memory(X: Any, by: Any, columns: Any, sample_weight: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -272,6 +273,15 @@ def _containment(nested: Any, full: Any) -> Containment | None:
 
 def _one_component_more_is_held(nested: Any, full: Any) -> bool:
     """Whether a mixture has one component more, without free parameters, such as a background: only its weight is tested."""
-    free = [family.name for family in full.family_.component_families if family.free_names()]
-    of_nested = [family.name for family in getattr(nested.family_, "component_families", [nested.family_])]
-    return free == of_nested and len(free) == full.n_components - 1
+    more, fewer = (Counter(_components(density)) for density in (full, nested))
+    added = more - fewer
+    return added.total() == 1 and not fewer - more and all(held for held, _ in added)
+
+
+def _components(density: Any) -> list[tuple[bool, str]]:
+    """Of each component whether all of its parameters are held, and then it with them, else the name of its family."""
+    held = [
+        (not family.free_names(), family)
+        for family in getattr(density.family_, "component_families", [density.family_])
+    ]
+    return [(of_values, repr(family) if of_values else family.name) for of_values, family in held]

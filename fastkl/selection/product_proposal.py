@@ -40,7 +40,7 @@ def make_product_density(
     =================================================  ===========================================================
     named in ``angles``                                von_mises (radians)
     only 0 and 1, or booleans                          bernoulli
-    integers of at least 0 that look counted           poisson, negative_binomial, geometric, zero_inflated_poisson
+    whole numbers that look counted                    poisson, negative_binomial, geometric, zero_inflated_poisson
     numbers of both signs                              normal, student_t, laplace, logistic, gumbel, cauchy
     numbers of at least 0, some of them 0              exponential, half_normal, normal, student_t, laplace, logistic
     positive numbers                                   gamma, lognormal, weibull, loglogistic, inverse_gaussian,
@@ -49,9 +49,8 @@ def make_product_density(
     strings, categories, objects                       categorical
     =================================================  ===========================================================
 
-    Integers look counted if the smallest is at most a quarter of the largest, and the largest is at most 30 or values repeat:
-    numbers of visits do, heights in whole centimetres do not. Of an array of floats a column counts as integers if all its
-    values are whole; in a table the dtype of the column decides.
+    Whole numbers, integers or floats, look counted if none is negative, the smallest is at most a quarter of the largest, and
+    the largest is at most 30 or values repeat: numbers of visits do, heights in whole centimetres do not.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def _candidates(values: NDArray[Any], place: str) -> Sequence[str]:
     if values.dtype.kind == "b" or set(np.asarray(distinct).tolist()) <= {0, 1}:
         return ("bernoulli",)
     numbers = np.ascontiguousarray(values, dtype=np.float64)
-    tried = candidates(numbers.reshape(-1, 1), counted=values.dtype.kind in "iu").names
+    tried = candidates(numbers.reshape(-1, 1)).names
     warn_of_atom(numbers, place, tried)
     return tried
 

@@ -290,16 +290,16 @@ def _columns(
         column = Column(key, place, numbers_or_labels(values[j], place))
         if asked == ("categorical",):
             column = replace(column, values=column.values.astype(object))
-        reason = None if j in kept else reason_to_leave_out(column, len(values) == 1)
         candidates = Candidates(("von_mises",), "angles") if j in turning else column_candidates(column, asked)
+        reason = None if j in kept else reason_to_leave_out(column, len(values) == 1)
         if reason is None and column.labels and not candidates.names:
             reason = "holds text, not numbers, and categorical is not among the families"
-        if reason is None:
-            if not column.labels:
-                warn_of_atom(column.numbers, place, candidates.names)
-            found.append((column, candidates))
-        else:
+        if reason is not None:
             left_out[key] = reason
+            continue
+        if not column.labels:
+            warn_of_atom(column.numbers, place, candidates.names)
+        found.append((column, candidates))
     if not found:
         raise ValueError(
             f"No column is left to rank: {_listed(left_out)}. To rank such a column all the same, name it in keep "

@@ -11,7 +11,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fastkl import (
     DensityMLE,
@@ -238,3 +239,10 @@ model = DensityMLE("student_t").fit([[0.0], [1.0], [2.0], [50.0]])
 assert not hasattr(model, "set_callbacks")
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_sparse_rows_behind_an_encoder_are_refused_in_words():
+    """A pipeline is heard: what scipy says of the length of a sparse matrix came first."""
+    rows = np.array([["a"], ["b"], ["a"]])
+    with pytest.raises(TypeError, match=r"Sparse data was passed for X.*toarray"):
+        make_pipeline(OneHotEncoder(), DensityMLE("normal")).fit(rows)

@@ -69,6 +69,8 @@ def test_the_mean_of_the_worst_is_that_of_the_tail():
         (lambda: DensityMLE("weibull", truncation=(1, None)), "a few lines do it"),
         (lambda: DensityMLE("weibull", threshold=1.0), "fit X - threshold"),
         (lambda: DensityMLE("poisson").fit(X, exposure=X[:, 0]), "exposure.sum"),
+        (lambda: DensityMLE("normal").fit(X, noise=0.5), r"MixtureMLE\(1\).fit\(X, noise_covariance="),
+        (lambda: MixtureMLE(1).fit(X, noise=0.5), "noise_covariance"),
         (lambda: fastkl.choose_components(X, family="gamma"), r"mixture=MixtureMLE\(family="),
         (lambda: fastkl.fit_groups(X, group=X[:, 0]), "'by'"),
         (lambda: fastkl.rank_families(X, family="gamma"), "'families'"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import DegenerateDataError, entropy, entropy_batches, kl_divergence
+from fastkl import DegenerateDataError, categorical_entropy, entropy, entropy_batches, kl_divergence
 from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 
 NORMAL = 0.5 * math.log(2 * math.pi * math.e)
@@ -243,3 +243,12 @@ def test_an_entropy_of_amounts_with_zeros_says_what_to_do():
     with pytest.raises(DegenerateDataError, match="for an entropy leave out rows that share one value"):
         entropy(amounts)
     assert abs(entropy(amounts[50:]) - 1.0) < 0.15  # that of the exponential distribution
+
+
+def test_an_entropy_of_rounded_lengths_says_what_to_do():
+    rounded = 0.5 * np.round(np.random.default_rng(1).normal(200.0, 6.5, 2000) / 0.5)
+    with pytest.raises(
+        DegenerateDataError, match=r"rounded to steps of h is near categorical_entropy\(x\) \+ log\(h\)"
+    ):
+        entropy(rounded)
+    assert abs(categorical_entropy(rounded) + math.log(0.5) - stats.norm(0.0, 6.5).entropy()) < 0.05

@@ -249,3 +249,12 @@ def test_numbers_of_another_kind_are_named_with_their_call():
         discrete_entropy([7, 2, 1])
     with pytest.raises(ValueError, match=r"log-probabilities need logits=True"):
         discrete_kl(np.log([0.5, 0.5]), np.log([0.25, 0.75]))
+
+
+def test_a_joint_table_of_probabilities_is_one_distribution():
+    joint = np.array([[0.4, 0.1], [0.1, 0.4]])
+    with pytest.raises(ValueError, match=r"All rows together sum to 1: pk.ravel\(\) is one joint distribution"):
+        discrete_entropy(joint)
+    independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+    information = discrete_kl(joint.ravel(), independent.ravel())
+    assert information == pytest.approx(np.log(2.0) + 0.8 * np.log(0.8) + 0.2 * np.log(0.2), rel=1e-12)

@@ -229,6 +229,17 @@ def test_probabilities_in_place_of_samples_draw_a_warning(kind):
         kl_divergence(kind([0.1, 0.6, 0.3]), kind([0.2, 0.3, 0.6]))
 
 
+def test_logarithms_of_probabilities_in_place_of_samples_draw_a_warning():
+    """A policy's log-probabilities are no sample; numbers below 0 that are no such logarithms are."""
+    p, q = np.log([0.1, 0.6, 0.3]), np.log([0.2, 0.3, 0.5])
+    with pytest.warns(ProbabilityVectorWarning, match="logarithms of numbers that sum to 1.*discrete_kl.*logits=True"):
+        kl_divergence(p, q)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kl_divergence(p - 0.1, q)
+        kl_divergence(-np.arange(1.0, 30.0), -np.sqrt(np.arange(2.0, 31.0)))
+
+
 @pytest.mark.parametrize("kind", [dict, Counter])
 def test_numbers_by_label_name_the_calls_that_take_them(kind):
     with pytest.raises(

@@ -177,6 +177,69 @@ def test_a_step_and_rounded_numbers():
         mutual_information(x, x > 0.0, sample_weight=np.exp(y))
 
 
+def _zeros_of_both(rng, n):
+    none, pair = rng.random(n) < 0.3, rng.multivariate_normal([0.0, 0.0], [[1.0, 0.7], [0.7, 1.0]], n)
+    return [np.where(none, 0.0, np.exp(column)) for column in pair.T]
+
+
+def _codes(rng, n):
+    x = rng.integers(0, 4, n)
+    return x, (x + rng.integers(0, 2, n)) % 4
+
+
+def _parity(rng, n):
+    pair = rng.integers(0, 2, (n, 2))
+    return pair, pair.sum(axis=1) % 2
+
+
+ROWS_REPEATED = {
+    "zeros of both at a time": (_zeros_of_both, stats.entropy([0.3, 0.7]) - 0.35 * np.log(1.0 - 0.7**2)),
+    "codes": (_codes, np.log(2.0)),
+    "independent codes": (lambda rng, n: (rng.integers(0, 5, n), rng.integers(0, 5, n)), 0.0),
+    "parity of two columns": (_parity, np.log(2.0)),
+    "itself": (lambda rng, n: (rng.integers(0, 4, n),) * 2, np.log(4.0)),
+}
+
+
+@pytest.mark.parametrize("kind", list(ROWS_REPEATED))
+def test_whole_rows_that_are_repeated(kind):
+    """Where most are, numbers are symbols, with the bias of frequencies taken off; where one is, it is an atom of both."""
+    draw, truth = ROWS_REPEATED[kind]
+    found = [mutual_information(*draw(np.random.default_rng(seed), 500)) for seed in range(20)]
+    assert sum(abs(e - truth) > 3.0 * e.standard_error for e in found) <= 1
+    assert abs(np.mean(found) - truth) < np.mean([e.standard_error for e in found]) < 0.05
+    assert not any(e.bias_suspected for e in found)
+
+
+def test_codes_are_what_they_are_as_text_also_with_weights():
+    x, y = _codes(np.random.default_rng(0), 300)
+    weights = np.random.default_rng(1).integers(1, 4, 300)
+    assert mutual_information(x, y) == mutual_information(x.astype(str), y.astype(str))
+    with_weights = mutual_information(x, y, sample_weight=weights)
+    assert with_weights == mutual_information(x.astype(str), y.astype(str), sample_weight=weights)
+    assert np.isnan(mutual_information(x, y, standard_error=False).standard_error)
+
+
+def test_conditional_information_is_a_difference():
+    """As of the transfer entropy of two chains, in closed form."""
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, 2001))
+    y = np.zeros(2001)
+    for t in range(2000):
+        y[t + 1] = 0.5 * y[t] + 0.5 * x[t] + noise[t]
+    both = mutual_information(y[1:], np.column_stack([x, y])[:-1])
+    past = mutual_information(y[1:], y[:-1])
+    assert abs(both - past - 0.5 * np.log(1.25)) < 2.0 * np.hypot(both.standard_error, past.standard_error) < 0.1
+
+
+def test_copies_of_rows_are_refused():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(500, 2))
+    for copies in (rows[rng.integers(0, 500, 500)], np.repeat(rows[:60], 8, axis=0)):
+        with pytest.raises(DegenerateDataError, match="copies of rows.* Give each row once, with sample_weight"):
+            mutual_information(*copies.T)
+
+
 NAMES = np.array(list("abcdefghij"))
 LABELLED = {  # shares of labels, means and spreads of the numbers
     "independent": ([0.5, 0.5], [0.0, 0.0], [1.0, 1.0]),

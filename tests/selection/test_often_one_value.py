@@ -54,3 +54,16 @@ def test_a_value_far_from_all_others_may_stand_for_a_missing_one(sentinel):
     with pytest.warns(RepeatedValuesWarning) as caught:
         rank_families(x[:, np.newaxis])
     assert ("If it stands for a missing value" in str(caught[0].message)) == (sentinel != 0.0)
+
+
+@pytest.mark.filterwarnings("error::fastkl.RepeatedValuesWarning")
+@pytest.mark.parametrize("draw", [lambda rng: rng.poisson(1.6, 300), lambda rng: rng.normal(170.0, 8.0, 300).round()])
+def test_whole_numbers_among_which_cells_were_missing_are_what_they_were_as_integers(draw):
+    """pandas keeps a column with gaps as floats, also when the rows with gaps are gone."""
+    whole = pd.DataFrame({"x": draw(np.random.default_rng(5)).astype(int)})
+    gaps = pd.concat([whole, pd.DataFrame({"x": [np.nan]})]).dropna()
+    assert gaps["x"].dtype == float
+    assert [one.family for _, one, _ in make_product_density(gaps).groups] == [
+        one.family for _, one, _ in make_product_density(whole).groups
+    ]
+    assert rank_families(gaps)["x"].names == rank_families(whole)["x"].names

@@ -243,6 +243,21 @@ def test_likelihood_ratio_of_a_component_without_free_parameters(recwarn):
         likelihood_ratio_test(DensityMLE("poisson").fit(counts), zeros, counts)
 
 
+def test_likelihood_ratio_of_a_signal_on_a_background_both_of_which_are_known(recwarn):
+    """Only a share is fitted: under a share of 0, half of the samples have no signal at all, and the rest half a chi-squared."""
+    signal, background = families.Normal(loc=5.0, scale=0.3), families.Uniform(low=0.0, high=10.0)
+    rng, found = np.random.default_rng(7), []
+    for _ in range(200):
+        rows = rng.uniform(0.0, 10.0, size=(300, 1))
+        both = MixtureMLE(family=[signal, background], random_state=0, n_jobs=1).fit(rows)
+        found.append(likelihood_ratio_test(DensityMLE(background).fit(rows), both, rows).p_value)
+    assert not recwarn.list
+    assert np.mean(np.array(found) < 0.1) == pytest.approx(0.1, abs=0.05)
+    other = DensityMLE(families.Uniform(low=-1.0, high=11.0)).fit(rows)
+    with pytest.warns(UserWarning, match="One of 2 components"):  # another background than that of the mixture
+        likelihood_ratio_test(other, both, rows)
+
+
 def test_densities_and_probabilities_are_not_compared():
     counts = np.random.default_rng(5).poisson(3.0, size=(50, 1)).astype(float)
     pair = {name: DensityMLE(name).fit(counts) for name in ("poisson", "normal")}

@@ -67,27 +67,13 @@ def pack(value: Any, arrays: Arrays) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return _pack_array(np.asarray(value), isinstance(value, np.generic), arrays)
     if isinstance(value, dict):
-        unnamed = [key for key in value if type(key) is not str]
-        if unnamed and all(type(key) in (int, str) for key in value):  # numbers and names of columns
-            return {
-                "keys": [pack(key, arrays) for key in value],
-                "items": [pack(item, arrays) for item in value.values()],
-            }
-        if unnamed:
-            raise TypeError(f"A dict with the key {unnamed[0]!r} can't be saved; keys have to be text. {WAY_OUT}")
-        return {"dict": {key: pack(item, arrays) for key, item in value.items()}}
+        return _pack_dict(value, arrays)
     if type(value) in (list, tuple):
         return {type(value).__name__: [pack(item, arrays) for item in value]}
     if isinstance(value, slice):
         return {"slice": [pack(end, arrays) for end in (value.start, value.stop, value.step)]}
     if isinstance(value, Family):
-        known = value.composed or value.name in families.names()
-        if not known or families.by_name(value.name) is not type(value):
-            raise TypeError(
-                f"The family {type(value).__name__} can't be saved without pickle: load builds the families that "
-                f"fastkl.families.names() lists. {WAY_OUT}"
-            )
-        return {"family": value.name, "options": pack(value.get_params(deep=False), arrays)}
+        return _pack_family(value, arrays)
     if type(value) in _PRIORS:
         options: Any = value.get_params(deep=False)
         return {"prior": type(value).__name__, "options": pack(options, arrays)}
@@ -99,6 +85,26 @@ def pack(value: Any, arrays: Arrays) -> Any:
     if packed is None:
         raise TypeError(f"A value of type {type(value).__name__} can't be saved without pickle: {value!r}. {WAY_OUT}")
     return packed
+
+
+def _pack_dict(value: dict[Any, Any], arrays: Arrays) -> Any:
+    unnamed = [key for key in value if type(key) is not str]
+    if not unnamed:
+        return {"dict": {key: pack(item, arrays) for key, item in value.items()}}
+    if not all(type(key) in (int, str) for key in value):
+        raise TypeError(f"A dict with the key {unnamed[0]!r} can't be saved; keys have to be text. {WAY_OUT}")
+    # numbers and names of columns
+    return {"keys": [pack(key, arrays) for key in value], "items": [pack(item, arrays) for item in value.values()]}
+
+
+def _pack_family(family: Family, arrays: Arrays) -> Any:
+    known = family.composed or family.name in families.names()
+    if not known or families.by_name(family.name) is not type(family):
+        raise TypeError(
+            f"The family {type(family).__name__} can't be saved without pickle: load builds the families that "
+            f"fastkl.families.names() lists. {WAY_OUT}"
+        )
+    return {"family": family.name, "options": pack(family.get_params(deep=False), arrays)}
 
 
 def _pack_array(array: NDArray[Any], scalar: bool, arrays: Arrays) -> Any:

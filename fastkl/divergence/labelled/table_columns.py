@@ -260,21 +260,26 @@ def _settled(column: _Column, table: str, name: Any, label: bool) -> _Side:
     types = set(map(type, present))
     aware = _have_zone(present, types, column, table, name)
     if not label:
-        numbers = np.full(len(objects), np.nan)
         if all(map(_is_number, types)):
-            numbers[~gone] = [float(value) for value in present]
             refuse_merged(np.where(gone, 0, objects), table, [name])
-            return _Side(NUMBER, numbers, gone)
+            return _Side(NUMBER, _placed([float(value) for value in present], gone), gone)
         if all(map(_is_span, types)):
-            numbers[~gone] = _days(np.array([np.timedelta64(value, "us") for value in present]))
-            return _Side(_SPAN, numbers, gone)
+            spans = np.array([np.timedelta64(value, "us") for value in present])
+            return _Side(_SPAN, _placed(_days(spans), gone), gone)
         if all(map(_is_date, types)) or all(map(_is_iso, present)):
             try:
-                numbers[~gone] = _days(np.array([_moment(value) for value in present]))
-                return _Side(DATE, numbers, gone, bool(aware))
+                days = _days(np.array([_moment(value) for value in present]))
             except ValueError:  # the 31st of February is a label
-                pass
+                return _Side(LABEL, objects, gone, aware)
+            return _Side(DATE, _placed(days, gone), gone, bool(aware))
     return _Side(LABEL, objects, gone, aware)
+
+
+def _placed(numbers: Any, gone: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Numbers at the rows that have one, and NaN at the others."""
+    placed = np.full(len(gone), np.nan)
+    placed[~gone] = numbers
+    return placed
 
 
 def _have_zone(present: list[Any], types: set[type], column: _Column, table: str, name: Any) -> bool | None:

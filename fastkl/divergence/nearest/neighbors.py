@@ -188,8 +188,9 @@ class Neighbors:
                 f"{'p' if self._search.same else 'q'} is 0 (so it is in {int(zero.sum())} of the {len(distances)} rows looked "
                 f"at): repeated or rounded values, or a column of labels, have no density at that scale. "
                 f'Use method="common_radius" for a divergence of such samples, or the discrete calls '
-                f"(fastkl.categorical_kl, fastkl.categorical_entropy) if the values are symbols; for an entropy leave out rows "
-                f"that share one value, as zeros of an amount do, and count them on their own."
+                f"(fastkl.categorical_kl, fastkl.categorical_entropy) if the values are symbols or counts; for an entropy leave "
+                f"out rows that share one value, as zeros of an amount do, and count them on their own. That of a column rounded "
+                f"to steps of h is near categorical_entropy(x) + log(h)."
             )
         return distances
 

@@ -145,10 +145,7 @@ def _columns(x: Any, name: str) -> list[Any]:
     if _category_codes(x) is not None:
         return [x]
     if np.ma.isMaskedArray(x):
-        masked = np.ma.getmaskarray(x)
-        by_column = masked.T if masked.ndim == 2 else [np.ravel(masked)]
-        for j, column in enumerate(by_column):
-            _reject_missing(column, name if len(by_column) == 1 else f"{named(j, None)} of {name}")
+        _reject_masked(np.ma.getmaskarray(x), name)
     if isinstance(x, list | tuple):
         look(x, name)
     elif hasattr(x, "__dlpack__") and not isinstance(x, np.ndarray):
@@ -162,6 +159,12 @@ def _columns(x: Any, name: str) -> list[Any]:
     if array.ndim == 2 and array.shape[1] > 0:
         return list(array.T)
     raise ValueError(f"{name} must be one column of labels, or rows of several; found an array of shape {array.shape}.")
+
+
+def _reject_masked(masked: NDArray[np.bool_], name: str) -> None:
+    by_column = masked.T if masked.ndim == 2 else [np.ravel(masked)]
+    for j, column in enumerate(by_column):
+        _reject_missing(column, name if len(by_column) == 1 else f"{named(j, None)} of {name}")
 
 
 def _encode(column: Any, name: str, place: str | None) -> tuple[NDArray[np.intp], list[Any], bool]:

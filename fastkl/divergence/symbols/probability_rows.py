@@ -186,7 +186,8 @@ def read(given: NDArray[Any], name: str, logits: bool, temperature: float, where
     wrong = np.abs(total - 1.0) > tolerance
     if wrong.any():
         place = tuple(int(i[0]) for i in np.nonzero(wrong)) if total.ndim else ()
-        _check_total(float(total[place]), tolerance, name, where.row(place))
+        joint = total.ndim > 0 and abs(array.sum() - 1.0) <= tolerance
+        _check_total(float(total[place]), tolerance, name, where.row(place), joint)
     return found
 
 
@@ -200,10 +201,11 @@ def _tolerance(given: NDArray[Any]) -> float:
     return max(1e-9, 64.0 * float(np.finfo(given.dtype).eps)) if given.dtype.kind == "f" else 1e-9
 
 
-def _check_total(total: float, tolerance: float, name: str, row: tuple[int, ...]) -> None:
+def _check_total(total: float, tolerance: float, name: str, row: tuple[int, ...], joint: bool = False) -> None:
     if abs(total - 1.0) > tolerance:
+        advice = f"All rows together sum to 1: {name}.ravel() is one joint distribution. " if joint else ""
         raise ValueError(
-            f"{_row(name, row)} sums to {total!r}; probabilities sum to 1 (within {tolerance:.1e}). "
+            f"{_row(name, row)} sums to {total!r}; probabilities sum to 1 (within {tolerance:.1e}). {advice}"
             "If the numbers are only proportional to probabilities, divide them by their sum; logits need logits=True; counts of "
             "a sample are for the categorical_ calls, such as fastkl.categorical_entropy(counts, counts=True)."
         )

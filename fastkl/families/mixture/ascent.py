@@ -237,9 +237,7 @@ class Ascent:
             self._easy(climb, max_iter, tol)
             if climb.converged or is_stopped():
                 return
-        climb.n_maps += 1
-        place = self._map(climb.params)
-        self._take(climb, place)
+        place = self._next_map(climb)
         steps, plain, quiet = Steps(self.family, place), 2 if light else PLAIN_MAPS, 0
         while climb.n_maps < max_iter:
             ahead = steps.newton() if plain <= 0 else None
@@ -249,9 +247,7 @@ class Ascent:
                     self._easy(climb, max_iter - 1, tol)
                     if climb.converged:
                         return
-                    climb.n_maps += 1
-                    place = self._map(climb.params)
-                    self._take(climb, place)
+                    place = self._next_map(climb)
                     steps = Steps(self.family, place)
             along = steps.step if ahead is None else ahead
             self._measure(climb, steps.gradient, 0.5 * abs(float(steps.gradient @ along)))
@@ -311,6 +307,13 @@ class Ascent:
                     for name, slope in prior.gradient(components.params[k]).items():
                         gradient[group.key(name)][i] += slope
         return Place(params, found, objective, gradient, best)
+
+    def _next_map(self, climb: Climb) -> Place:
+        """The map of where a climb is, which counts as one of its own."""
+        climb.n_maps += 1
+        place = self._map(climb.params)
+        self._take(climb, place)
+        return place
 
     def _take(self, climb: Climb, place: Place) -> None:
         climb.params, climb.objective = place.params, place.objective

@@ -42,22 +42,37 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
         raise ValueError(f"n_components is a whole number of at least 1, not {n_components!r}.")
     if n_components > MOST_COMPONENTS:
         raise ValueError(f"n_components is at most {MOST_COMPONENTS:,}, not {n_components!r}.")
-    if is_product(family):
-        components = [resolve_product(family) for _ in range(n_components)]
-    elif isinstance(family, str | Family):
-        components = [resolve_family(family)] * n_components
-    elif isinstance(family, list | tuple):
-        components = [resolve_product(one) if is_product(one) else resolve_family(one) for one in family]
-        if len(components) != n_components:
-            raise ValueError(
-                f"family names {len(components)} components, n_components is {n_components}: give MixtureMLE({len(components)}, "
-                "family=[...]), or a family for each component."
-            )
-    else:
-        components = [resolve_family(family)]  # which says what a family is
+    components = _components(family, n_components)
     tied = [isinstance(one, MultivariateNormal) and one.covariance_type == "tied" for one in components]
     if any(tied):
         components = _untied(components, tied)
+    _refuse_components(components)
+    fixed = None if weights is None else np.asarray(weights, dtype=np.float64)
+    mixture = Mixture(components, fixed, any(tied))
+    if fixed is not None:
+        Weights().shaped(fixed, 1, "weights")
+        if len(fixed) != len(components):
+            raise ValueError(f"There are {len(fixed)} weights for {len(components)} components.")
+    return mixture
+
+
+def _components(family: Any, n_components: int) -> list[Family]:
+    """A family for each component, or the error that says what a family is."""
+    if is_product(family):
+        return [resolve_product(family) for _ in range(n_components)]
+    if not isinstance(family, list | tuple):
+        return [resolve_family(family)] * n_components
+    components = [resolve_product(one) if is_product(one) else resolve_family(one) for one in family]
+    if len(components) != n_components:
+        raise ValueError(
+            f"family names {len(components)} components, n_components is {n_components}: give MixtureMLE({len(components)}, "
+            "family=[...]), or a family for each component."
+        )
+    return components
+
+
+def _refuse_components(components: list[Family]) -> None:
+    """ValueError for families that are no components, or are not of one kind."""
     for one in components:
         if getattr(one, "shrinkage", None) is not None:
             raise ValueError(
@@ -70,13 +85,6 @@ def resolved_mixture(family: Any, n_components: int, weights: ArrayLike | None) 
     products = any(isinstance(one, Product) for one in components)  # which are compared once their columns are known
     if not products and len({(one.labels, one.discrete) for one in components}) > 1:
         raise ValueError("The components of a mixture are all continuous, all discrete, or all about labels.")
-    fixed = None if weights is None else np.asarray(weights, dtype=np.float64)
-    mixture = Mixture(components, fixed, any(tied))
-    if fixed is not None:
-        Weights().shaped(fixed, 1, "weights")
-        if len(fixed) != len(components):
-            raise ValueError(f"There are {len(fixed)} weights for {len(components)} components.")
-    return mixture
 
 
 def _untied(components: list[Family], tied: list[bool]) -> list[Family]:
