@@ -21,6 +21,8 @@ from fastkl._core.array_types import Floats
 from fastkl._core.warned import names_compared
 from fastkl.density.refits import UNFITTABLE, fitted_again, named_draws
 from fastkl.divergence import entropy
+from fastkl.divergence.against_model.density_route import plain_difference
+from fastkl.divergence.arguments import Sample
 from fastkl.divergence.entropy_estimators.whitening import normalised, whiten
 from fastkl.divergence.models.model import Model
 from fastkl.exceptions import DegenerateDataError
@@ -56,6 +58,9 @@ class JointStatistics:
         for name in self.names:
             if name == "energy":
                 value = self._energy(density, rows, weights)
+            elif Model(density, "density").dimensions_lost:
+                sample = Sample(rows, None if weights is None else normalised(weights, len(rows)), None)
+                value = plain_difference(sample, Model(density, "density"), min(NEIGHBOURS, len(rows) - 1))
             else:
                 score = density.score(rows if table is None else table, sample_weight=weights)
                 own = (

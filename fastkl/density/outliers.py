@@ -66,6 +66,10 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
     a function of one with an F distribution: thresholds are exact. The fit is that of all rows, outliers among them: where there
     are many, or far ones, choose a family with heavy tails such as ``"multivariate_t"``, which they move less.
 
+    A fit of few rows is denser at them than at new ones, of which more than ``contamination`` then lie below the threshold. Of
+    kernel densities, whose rows each have a kernel of their own, these are many more: of new normal rows, beside 200 fitted ones
+    and a share of 0.1, about 13 % in two columns and 60 % in five; a normal distribution gives 12 % there.
+
     References
     ----------
     R. J. Hyndman, "Computing and graphing highest density regions", The American Statistician 50, 1996, doi:10.2307/2684423.

@@ -70,6 +70,7 @@ class Dirichlet(Family):
     joint = True
     equivariant = False
     least_columns = 2
+    on_surface = True  # its rows have one dimension fewer than columns
     support = PARTS
     example = {"concentration": [2.5, 0.8]}
     extreme = [

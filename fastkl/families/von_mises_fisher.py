@@ -70,6 +70,7 @@ class VonMisesFisher(Family):
     joint = True
     equivariant = False
     least_columns = 2
+    on_surface = True  # its rows have one dimension fewer than columns
     example = {"direction": [0.6, -0.8], "concentration": 3.0}
     extreme = [
         {"direction": direction, "concentration": k}

@@ -179,3 +179,16 @@ def test_counts_are_asked_as_whole_rows_where_no_statistic_is_named():
         assert all((report.p_values[name][0] > 0.05) == fits for name in report)
     with pytest.raises(ValueError, match="statistics of continuous distributions"):
         DensityMLE("poisson").fit(rows).goodness_of_fit(rows, statistic="ks")
+
+
+@pytest.mark.parametrize("family", ["von_mises_fisher", "dirichlet"])
+def test_rows_on_a_surface_have_a_p_value_of_the_divergence(family):
+    """The entropy that has no meaning there left p-values NaN."""
+    rng = np.random.default_rng(0)
+    if family == "dirichlet":
+        one, other = rng.dirichlet([2.0, 3.0, 9.0], 150), rng.dirichlet([9.0, 3.0, 2.0], 150)
+    else:
+        one, other = (scipy.stats.vonmises_fisher(way, 10.0).rvs(150, random_state=rng) for way in np.eye(3)[:2])
+    for rows, right in ((one, True), (np.concatenate([one, other]), False)):
+        found = DensityMLE(family).fit(rows).goodness_of_fit(rows, statistic="kl", n_bootstrap=39, random_state=0)
+        assert (found.p_values["kl"][0] > 0.05) == right

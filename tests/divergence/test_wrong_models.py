@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastkl import DegenerateDataError, jensen_shannon, kl_divergence, renyi_divergence
+from fastkl import (
+    DegenerateDataError,
+    DensityMLE,
+    KernelDensityMLE,
+    MixtureMLE,
+    ProductDensity,
+    jensen_shannon,
+    kl_divergence,
+    mutual_information,
+    renyi_divergence,
+)
 
 PER_COLUMN = {  # entropy of a normal column of the same variance, less that of the column
     "uniform": 0.5 * np.log(2.0 * np.pi * np.e / 12.0),
@@ -85,3 +95,60 @@ def test_normalised_densities_are_not_doubted(d):
         for p, q in ((known, other), (other, known)):
             assert not jensen_shannon(p, q, random_state=1).reasons
             assert not renyi_divergence(p, q, 0.5, random_state=1).reasons
+
+
+def directions(concentration, n, rng):
+    return stats.vonmises_fisher([0.0, 0.6, 0.8], concentration).rvs(n, random_state=rng)
+
+
+def of_directions(concentration):
+    return DensityMLE.from_parameters("von_mises_fisher", direction=[0.0, 0.6, 0.8], concentration=concentration)
+
+
+def with_a_normal_column(concentration, rng):
+    groups = [("way", DensityMLE("von_mises_fisher"), [0, 1, 2]), ("size", DensityMLE("normal"), [3])]
+    return ProductDensity(groups).fit(np.c_[directions(concentration, 20_000, rng), rng.normal(size=20_000)])
+
+
+SURFACES = {
+    "sphere": lambda rng: (directions(20.0, 1000, rng), of_directions(5.0)),
+    "scipy": lambda rng: (directions(20.0, 1000, rng), stats.vonmises_fisher([0.0, 0.6, 0.8], 5.0)),
+    "kernel": lambda rng: (
+        directions(20.0, 1000, rng),
+        KernelDensityMLE(0.1, kernel="von_mises_fisher").fit(directions(5.0, 20_000, rng)),
+    ),
+    "mixture": lambda rng: (
+        directions(20.0, 1000, rng),
+        MixtureMLE.from_parameters(
+            "von_mises_fisher", weights=[0.5, 0.5], direction=[[0.0, 0.6, 0.8]] * 2, concentration=[5.0, 5.0]
+        ),
+    ),
+    "product": lambda rng: (
+        np.c_[directions(20.0, 1000, rng), rng.normal(size=1000)],
+        with_a_normal_column(5.0, rng),
+    ),
+}
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 5])
+@pytest.mark.parametrize("name", SURFACES)
+def test_directions_have_one_dimension_fewer_than_columns(name, n_neighbors):
+    """Balls of the sphere are smaller than those of space; 1.6 came for .64, and with n_neighbors=5 3.9."""
+    p, q = SURFACES[name](np.random.default_rng(0))
+    truth = float(kl_divergence(of_directions(20.0), of_directions(5.0)))
+    found = kl_divergence(p, q, n_neighbors=n_neighbors)
+    assert abs(found - truth) < 3.0 * found.standard_error < 0.15
+
+
+@pytest.mark.parametrize("a", [[2.0, 3.0, 4.0], [8.0, 12.0, 16.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
+def test_shares_have_one_dimension_fewer_than_columns(a):
+    p = DensityMLE.from_parameters("dirichlet", concentration=a)
+    q = DensityMLE.from_parameters("dirichlet", concentration=[3.0] * len(a))
+    found = kl_divergence(p.sample(2000, random_state=0), q)
+    assert abs(found - float(kl_divergence(p, q))) < 3.0 * found.standard_error < 0.2
+
+
+def test_rows_on_a_surface_against_a_model_of_all_columns_are_said():
+    p = directions(5.0, 500, np.random.default_rng(0))
+    found = kl_divergence(p, stats.multivariate_normal(np.zeros(3), np.eye(3)))
+    assert any("second degree" in reason and "infinite" in reason for reason in found.reasons)

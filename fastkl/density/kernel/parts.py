@@ -87,6 +87,11 @@ class KernelParts(BaseDensity):
         back = 0.5 * columns[0].high if np.any(self.references_ < 0.0) else 0.0
         return -back, columns[0].high - back
 
+    @property
+    def _on_surface(self) -> bool:
+        """Whether rows are unit vectors, which have one dimension fewer than columns."""
+        return bool(self.kernel == "von_mises_fisher")
+
     def _raise_without_tails(self, what: str) -> None:
         """AttributeError unless probabilities are sums over references: a Gaussian kernel's, or another one's of one column."""
         if self._types.kinds:

@@ -33,6 +33,7 @@ from fastkl.divergence.arguments import FloatArray, Sample, resolve_neighbors
 from fastkl.divergence.entropy_estimators.entropy_methods import default_entropy
 from fastkl.divergence.entropy_estimators.margins import OF_A_STEP, margin
 from fastkl.divergence.entropy_estimators.spacings import spacings_window
+from fastkl.divergence.entropy_estimators.surfaces import refuse_surfaces
 from fastkl.divergence.entropy_estimators.whitening import normalised
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.models.draws import drawn_sample, resolve_draws
@@ -99,7 +100,8 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     cross_entropy = -p.mean(log_q).value
     if np.isinf(cross_entropy):
         return impossible_rows(cross_entropy, int(np.isneginf(log_q).sum()), p.n_rows, "density")
-    plain = options.n_neighbors is not None or p.n_columns == 1
+    lost = model.dimensions_lost  # where the unit of volume is another, and cancels between the rows and draws
+    plain = p.n_columns == 1 or (options.n_neighbors is not None and not lost)
     spacings = options.n_neighbors is None and p.n_columns == 1
     calculation = _Calculation(p, model, k, spacings)
     found = calculation(p, log_q)
@@ -110,7 +112,7 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
     )
     bias = float(np.mean([one.difference.value for one in drawn])) if drawn else 0.0
     entropy, error = found.entropy + bias, _error(found, drawn)
-    second = None if plain else _of_the_data(p, options)
+    second = None if plain or lost else _of_the_data(p, options)
     share = 0.0 if second is None else _share_of_second(entropy, error, second, measured=bool(drawn))
     if second is not None:
         entropy += share * (float(second) - entropy)
@@ -121,6 +123,8 @@ def divergence_by_density(p: Sample, model: Model, options: Options) -> Estimate
         reasons, left = few_effective_rows(p) if wanted else [], 0.0
     reasons += negative_reasons(value, error) if wanted else []
     reasons += heavy_terms(-log_q, "terms -log q") if wanted and not p.weighted else []
+    if wanted and second is None and not (plain or lost):
+        reasons += _surfaces(p)
     diagnostics = {
         "reasons": reasons,
         "cross_entropy": cross_entropy,
@@ -142,6 +146,21 @@ def _of_the_data(p: Sample, options: Options) -> Estimate | None:
         return default_entropy(p, replace(options, standard_error=True))
     except DegenerateDataError:
         return None
+
+
+def _surfaces(p: Sample) -> list[str]:
+    """Says that the rows fill no volume, although nothing is known of a model that does not."""
+    try:
+        refuse_surfaces(p.X)
+    except DegenerateDataError as error:
+        where = str(error).split(": ")[0]
+        return [f"{where}: the number is not the divergence, which is infinite unless the model lies there too."]
+    return []
+
+
+def plain_difference(p: Sample, model: Model, k: int) -> float:
+    """The mean of log p - log q by the k-th neighbours, whose bias other samples of the model share."""
+    return _Calculation(p, model, k, spacings=False)(p, model.log_density(p.X)).difference.value
 
 
 def _share_of_second(entropy: float, error: float, second: Estimate, *, measured: bool) -> float:
@@ -188,7 +207,9 @@ class _Calculation:
         self.k = k
         self.window = spacings_window(p.n_rows) if spacings and p.n_rows >= 3 else 0
         self.reach = min(2 * k, p.n_rows - 1) if p.n_rows <= SWEEP_ROWS else k
-        self.factor = covariance_factor(p.n_columns, model)
+        self.lost = model.dimensions_lost
+        # other coordinates would stretch a surface more at one place than at another
+        self.factor = None if self.lost else covariance_factor(p.n_columns, model)
         self.centre = p.X.mean(axis=0, dtype=np.float64)
         self.log_det = 0.0 if self.factor is None else float(np.log(np.diag(self.factor)).sum())
 
@@ -207,13 +228,15 @@ class _Calculation:
         for rows, slab in SamplePair(sample, sample).slabs_with_rows():
             slab.own.search(self.reach)
             log_p, counts = log_density_own(slab, self.k)
+            if self.lost:
+                log_p += self.lost * np.log(slab.own.positive_kth(self.k))
             if numbers and not (slab.own.kth(numbers[0]) > 0.0).all():
                 numbers = []  # fewer neighbours than k, among so few rows, are twins of their row
             log_density += Mean.of(log_p - self.log_det, slab.weights)
             difference += Mean.of(log_p - self.log_det - log_q[rows], slab.weights)
             noise += Mean.of(count_noise(counts), slab.weights)
             if len(numbers) == 2:
-                half, largest = (digamma(k) - sample.n_columns * np.log(slab.own.kth(k)) for k in numbers)
+                half, largest = (digamma(k) - (sample.n_columns - self.lost) * np.log(slab.own.kth(k)) for k in numbers)
                 change += Mean.of(largest - half)
         return _Plain(-log_density.value, difference, noise.value, change, numbers[-1] if len(numbers) == 2 else 0)
 

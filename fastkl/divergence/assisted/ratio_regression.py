@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.optimize import brentq
 from scipy.special import expit
 
 from fastkl._core._vector_math import exp, log1p
@@ -182,6 +183,25 @@ def _atom(column: FloatArray) -> list[float]:
 def clipped(log_ratio: FloatArray) -> FloatArray:
     """Log-ratios that no fit stands for are cut."""
     return np.clip(log_ratio, -_LARGEST, _LARGEST)
+
+
+def imbalance(log_ratio: FloatArray, of_p: FloatArray, times: FloatArray) -> float:
+    """By how much log-ratios that a fit has not seen are too large because its samples are of unequal size.
+
+    Coefficients with an error leave probabilities right on average only if log-odds lean to the larger sample. The constant that
+    makes them right where either sample has half of the mass (Bennett 1976, doi:10.1016/0021-9991(76)90078-4) has no such part.
+    The difference to that for the sizes there are is 0 of samples of one size.
+    """
+    sizes = np.array([times[of_p == 1.0].sum(), times[of_p == 0.0].sum()])
+    if sizes[0] == sizes[1]:
+        return 0.0
+
+    def constant(mass: FloatArray) -> float:
+        weight = times * np.where(of_p == 1.0, *(mass / sizes))
+        odds = log_ratio + np.log(mass[0] / mass[1])
+        return float(brentq(lambda c: weight @ (expit(odds - c) - of_p), -2.0 * _LARGEST, 2.0 * _LARGEST, xtol=1e-6))
+
+    return constant(np.ones(2)) - constant(sizes / sizes.mean())
 
 
 class Regression(NamedTuple):

@@ -12,7 +12,15 @@ import numpy as np
 from scipy.linalg import cho_solve
 
 from fastkl.divergence.arguments import FloatArray
-from fastkl.divergence.assisted.ratio_regression import RatioTerms, Regression, cross_fitted, fitted, with_constant
+from fastkl.divergence.assisted.ratio_regression import (
+    RatioTerms,
+    Regression,
+    clipped,
+    cross_fitted,
+    fitted,
+    imbalance,
+    with_constant,
+)
 from fastkl.divergence.assisted.ratio_routes import Route
 from fastkl.divergence.assisted.two_samples import FOLDS, TwoSamples, rows_at, rows_at_random
 
@@ -80,7 +88,11 @@ class RegressionRoute:
 
     def _cross_fitted(self, ridge: float, whole: Regression | None = None) -> tuple[FloatArray, Regression]:
         samples = self._samples
-        return cross_fitted(self._terms.learnt, self._of_p(), samples.fold, FOLDS, ridge, samples.masses, whole)
+        of_p, masses = self._of_p(), samples.masses
+        log_ratio, found = cross_fitted(self._terms.learnt, of_p, samples.fold, FOLDS, ridge, masses, whole)
+        times = np.ones(len(of_p)) if masses is None else masses
+        shift = imbalance(log_ratio, of_p, times)
+        return clipped(log_ratio - shift), found._replace(prior=found.prior + shift)
 
     def _of_p(self) -> FloatArray:
         return np.concatenate([np.ones(self._samples.n), np.zeros(self._samples.m)])

@@ -90,6 +90,15 @@ class Model:
         return [tuple(columns[j] for j in own) for columns, part in self.factors for own in part.given_sums]
 
     @property
+    def dimensions_lost(self) -> int:
+        """How many dimensions fewer than columns the rows have, on a simplex or a sphere, where balls are smaller."""
+        if self.factors is not None:
+            return sum(part.dimensions_lost for _, part in self.factors)
+        if self.law is None:
+            return int(getattr(self.thing, "_on_surface", False))
+        return max(map(_dimensions_lost, _components(self.law[0])))
+
+    @property
     def family(self) -> Any:
         """The family's descriptor, or None for a model from elsewhere."""
         return getattr(self.thing, "family_", None)
@@ -335,6 +344,11 @@ class Model:
 def _components(family: Any) -> list[Any]:
     """The families that a mixture is made of; any other one by itself."""
     return list(getattr(family, "component_families", [family]))
+
+
+def _dimensions_lost(family: Any) -> int:
+    parts = [part.family for part in getattr(family, "parts", ())] or [family]
+    return sum(getattr(part, "on_surface", False) for part in parts)
 
 
 def _given_sums(family: Any, d: int) -> list[tuple[int, ...]]:
