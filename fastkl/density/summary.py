@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -45,20 +47,15 @@ class Figures:
         """Those of a group of a product."""
         return Figures(*(part.get(name, {}) for part in (self.errors, self.robust, self.intervals)))
 
-    def line(self, name: str, index: tuple[int, ...], line: Line) -> Line:
-        """A line with the numbers of this entry of the parameter."""
+    def line(self, column: str, parameter: str, estimate: float, name: str, index: tuple[int, ...]) -> Line:
+        """A line with the numbers of this entry of the parameter ``name``."""
 
         def at(values: Any) -> float:
             return float(np.asarray(values)[index]) if values is not None else np.nan
 
-        robust, (low, high) = at(self.robust.get(name)), self.intervals.get(name, (None, None))
-        return replace(
-            line,
-            standard_error=at(self.errors.get(name)),
-            robust_standard_error=robust,
-            low=at(low),
-            high=at(high),
-        )
+        low, high = self.intervals.get(name, (None, None))
+        errors, robust = at(self.errors.get(name)), at(self.robust.get(name))
+        return Line(column, parameter, estimate, errors, robust, at(low), at(high))
 
 
 class Summary:
@@ -119,9 +116,9 @@ class Summary:
         table = pd.DataFrame([[getattr(line, name) for name in names] for line in self.lines], columns=names)
         return table if self._robust else table.drop(columns="robust_standard_error")
 
-    @property
+    @cached_property
     def _robust(self) -> bool:
-        return any(not np.isnan(line.robust_standard_error) for line in self.lines)
+        return any(not isnan(line.robust_standard_error) for line in self.lines)
 
     def _cells(self) -> tuple[list[str], list[list[str]], list[str]]:
         """Headings, the rows that are shown, and sentences: those of boundaries by their number."""
@@ -139,7 +136,7 @@ class Summary:
             name = line.column if len(line.column) <= _WIDEST else line.column[: _WIDEST - 3] + "..."
             numbers = [_number(line.estimate), _number(line.standard_error)]
             numbers += [_number(line.robust_standard_error)] if self._robust else []
-            interval = "" if np.isnan(line.low) else f"{_number(line.low)} ... {_number(line.high)}"
+            interval = "" if isnan(line.low) else f"{_number(line.low)} ... {_number(line.high)}"
             rows.append([name, line.parameter, *numbers, (interval + mark).strip()])
         heads.append(f"{100.0 * self.level:g} % interval")
         under = [f"[{i}] {sentence}" for i, sentence in enumerate(sentences, 1)] + self.notes
@@ -183,7 +180,7 @@ HELD = "held fixed"
 
 
 def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.5g}"
+    return "" if isnan(value) else f"{value:.5g}"
 
 
 def _count(number: float, name: str) -> str:

@@ -229,3 +229,20 @@ def test_components_of_several_families_and_of_labels():
     assert set(pets["parameter"]) == {
         f"component {k}: {name}" for k in (0, 1) for name in ("weight", "P(cat)", "P(dog)")
     }
+
+
+def test_a_table_of_many_lines_is_not_gone_through_for_each_that_is_shown():
+    """A covariance of 1000 columns has 500,000 lines, of which text and HTML show 60."""
+
+    class Counted(list):
+        rounds = 0
+
+        def __iter__(self):
+            self.rounds += 1
+            return super().__iter__()
+
+    lines = Counted([DensityMLE("normal").fit(NUMBERS).summary().lines[0]] * 200)
+    table = Summary("normal", [], lines, [], 0.95)
+    assert "and 140 more" in str(table)
+    assert "and 140 more" in table._repr_html_()
+    assert lines.rounds <= 2

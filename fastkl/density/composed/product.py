@@ -24,6 +24,8 @@ from fastkl.rows.streamed import StreamedRows
 from fastkl.rows.tables import table_kind
 from fastkl.rows.weights import read_weights
 
+_MOST_SHOWN = 30  # groups in the picture for notebooks
+
 
 def _every_group_has(method: str) -> Any:
     def has(product: ProductDensity) -> bool:
@@ -286,10 +288,14 @@ class ProductDensity(NamedGroups, FittedProduct):
         return frozenset.intersection(*kinds) - ({"rotation", "size", "normal"} if len(kinds) > 1 else set())
 
     def _sk_visual_block_(self) -> Any:
-        """Groups side by side, as scikit-learn draws a ColumnTransformer."""
+        """Groups side by side, as scikit-learn draws a ColumnTransformer: some 7 kB each, so that not all of many are."""
         from sklearn.compose import ColumnTransformer  # only here: a picture in a notebook
 
-        return ColumnTransformer(self.groups_ if hasattr(self, "groups_") else self.groups)._sk_visual_block_()
+        groups = self.groups_ if hasattr(self, "groups_") else self.groups
+        shown = list(groups[:_MOST_SHOWN])
+        if len(groups) > _MOST_SHOWN:
+            shown.append((f"... and {len(groups) - _MOST_SHOWN:,} more: groups_ has all", "passthrough", []))
+        return ColumnTransformer(shown)._sk_visual_block_()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -40,7 +40,7 @@ class FamilySummary(SummaryMembers):
                 placed = self._placed(name, index, names)
                 if placed is None:
                     continue
-                line = figures.line(name, index, Line(*placed, float(value[index])))
+                line = figures.line(*placed, float(value[index]), name, index)
                 if name in fixed and fitted:
                     line = Line(*placed, float(value[index]), note=HELD)
                 elif np.isnan(line.standard_error) and name in boundary:

@@ -380,3 +380,12 @@ def test_an_unfitted_product_takes_over_only_its_own_groups():
         chosen.merge(fitted)
     assert not hasattr(other, "n_features_in_")
     assert not hasattr(chosen, "n_features_in_")
+
+
+def test_the_picture_of_many_groups_shows_some():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 200)), columns=[f"c{j}" for j in range(200)])
+    model = ProductDensity([(name, DensityMLE("normal"), [name]) for name in X.columns]).fit(X)
+    assert "170 more" in model._repr_html_()
+    assert len(model._repr_html_()) < 400_000
+    few = ProductDensity([(name, DensityMLE("normal"), [name]) for name in X.columns[:30]]).fit(X.iloc[:, :30])
+    assert "more: groups_" not in few._repr_html_()
