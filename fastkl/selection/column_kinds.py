@@ -114,7 +114,9 @@ def numbers_or_labels(column: NDArray[Any], place: str, index: NDArray[np.intp])
         column = _of_objects(column)
     if column.dtype.kind == "f" and not np.isfinite(column).all():
         row = int(np.argmin(np.isfinite(column)))
-        raise ValueError(f"Row {index[row]}, {place} holds {column[row]!s}; remove the row, or impute the value before.")
+        raise ValueError(
+            f"Row {index[row]}, {place} holds {column[row]!s}; remove the row, or impute the value before."
+        )
     return column.astype(object) if column.dtype.kind in "USTa" else column
 
 
