@@ -19,11 +19,12 @@ from fastkl.density.files.persistence import save_density
 from fastkl.density.files.registry import register_density
 from fastkl.density.parametric.mle import DensityMLE
 from fastkl.density.refits import named_draws, named_rows
-from fastkl.density.validation import as_generator, read_rows, unchanged_on_error
+from fastkl.density.validation import as_generator, of_positive_weight, read_rows, unchanged_on_error
 from fastkl.divergence.models.draws import refuse_other_sums
 from fastkl.divergence.models.model import Model
 from fastkl.exceptions import MissingValueError
 from fastkl.rows.checks import raise_if_not_finite
+from fastkl.rows.reading import look
 from fastkl.rows.weights import read_weights
 
 
@@ -125,7 +126,7 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
         share = self._share()
         with unchanged_on_error(self):
             density = DensityMLE(prior="default") if self.density is None else check_density(self.density, "density")
-            _raise_if_incomplete(density, X, reset=True)
+            _raise_if_incomplete(density, X, sample_weight, reset=True)
             fit_part(density, X, sample_weight, self)
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
@@ -136,8 +137,9 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
                 refuse_other_sums(Model(density, "The density"), X)  # whose log-densities are not those of its draws
                 self.offset_ = self._threshold_of_model()
             else:
-                scores = np.asarray(density.score_samples(X), dtype=np.float64)
-                self.offset_ = _quantile(scores, read_weights(sample_weight, len(scores), beside=X), share)
+                rows = look(X, "X")
+                rows, weights = of_positive_weight(rows, read_weights(sample_weight, rows.shape[0], beside=X))
+                self.offset_ = _quantile(np.asarray(density.score_samples(rows), dtype=np.float64), weights, share)
         return self
 
     def _share(self) -> float | None:
@@ -184,7 +186,7 @@ class DensityOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
             In nats; the lower, the more of an outlier, and -inf outside the support.
         """
         check_is_fitted(self, "density_")
-        _raise_if_incomplete(self.density_, X, reset=False)
+        _raise_if_incomplete(self.density_, X)
         return np.asarray(self.density_.score_samples(X), dtype=np.float64)
 
     def decision_function(self, X: ArrayLike) -> Floats:
@@ -249,12 +251,12 @@ def _log_density_at(density: DensityMLE, point: Floats) -> float:
     return float(density.score_samples(named_rows(density, point[np.newaxis]))[0])
 
 
-def _raise_if_incomplete(density: Any, X: ArrayLike, *, reset: bool) -> None:
+def _raise_if_incomplete(density: Any, X: ArrayLike, weights: ArrayLike | None = None, *, reset: bool = False) -> None:
     """MissingValueError for NaN where the density itself takes it: what is known of a row has another density than a row."""
     if not get_tags(density).input_tags.allow_nan:
         return
     try:
-        raise_if_not_finite(read_rows(density, X, reset=reset))
+        raise_if_not_finite(read_rows(density, X, weights, reset=reset))
     except MissingValueError as error:
         raise MissingValueError(
             f"{str(error).split('. ')[0]}. Densities of complete rows are compared: remove the row, or impute it before."

@@ -25,7 +25,8 @@ static FK_CLONES void burr12_log_density(const double *FK_RESTRICT x, ptrdiff_t 
     if (!(power < INFINITY)) {
         FK_SIMD for (ptrdiff_t i = 0; i < n; i++) {
             double l = fk_log_ratio(x[i], scale, inverse), z = shape * l;
-            out[i] += normaliser + ((z - l) - fk_exp(z));
+            double e = fk_exp(z);
+            out[i] += normaliser + fk_select(e < INFINITY, (z - l) - e, -INFINITY);
         }
         return;
     }

@@ -18,13 +18,12 @@
 enum { GAMMA_WEIGHT, GAMMA_MEAN, GAMMA_LOG_EXCESS, GAMMA_STATISTICS };
 enum { GAMMA_SHAPE, GAMMA_MEAN_HIGH, GAMMA_MEAN_LOW, GAMMA_INVERSE_MEAN, GAMMA_LOG_MEAN, GAMMA_NORMALISER, GAMMA_CONSTANTS };
 
-#define GAMMA_TINY 0x1p-500 /* below it x is scaled up, so that x / mean keeps its digits */
 #define GAMMA_WIDE 1e-3      /* mean excess (shape 500) from which a plain sum of logarithms keeps 13 digits of it */
 
 /* log(x / mean), and phi at u = x / mean - 1 */
 FK_INLINE fk_log_phi gamma_log_and_phi(double x, double u, double inverse_mean) {
-    const int tiny = x < GAMMA_TINY;
-    return fk_log_and_phi((tiny ? x * 0x1p500 : x) * inverse_mean, u, tiny ? -500.0 : 0.0);
+    double shift, ratio = fk_shifted_ratio(x, inverse_mean, &shift);
+    return fk_log_and_phi(ratio, u, shift);
 }
 
 FK_INLINE void gamma_statistics_body(const double *x, const double *w, ptrdiff_t n, double *record) {

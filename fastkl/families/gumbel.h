@@ -8,7 +8,7 @@ FK_INLINE double gumbel_terms(double z, double *psi, double *slope) {
     double e = fk_exp(-z);
     *psi = e - 1.0;
     *slope = -e;
-    return -z - e;
+    return fk_select(e < INFINITY, -z - e, -INFINITY); /* z may be -inf */
 }
 FK_DEFINE_LOCATION_SCALE(gumbel)
 

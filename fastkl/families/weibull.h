@@ -16,7 +16,7 @@ FK_INLINE double weibull_terms(double z, double *psi, double *slope) {
     double e = fk_exp(z);
     *psi = 1.0 - e;
     *slope = -e;
-    return z - e;
+    return fk_select(e < INFINITY, z - e, -INFINITY); /* z may be inf */
 }
 FK_DEFINE_LOG_LOCATION_SCALE_LOOPS(weibull)
 

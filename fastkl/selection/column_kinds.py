@@ -99,8 +99,8 @@ def _whole_as_integers(column: NDArray[Any]) -> NDArray[Any]:
     return numbers.astype(np.int64) if whole else numbers
 
 
-def numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
-    """Booleans, integers, floats, or objects; an error for what is missing or neither."""
+def numbers_or_labels(column: NDArray[Any], place: str, index: NDArray[np.intp]) -> NDArray[Any]:
+    """Booleans, integers, floats, or objects; an error for what is missing or neither, which calls the rows by the index."""
     if column.dtype.kind in "cV":
         raise TypeError(
             f"{capital(place)} holds {column.dtype}, neither numbers nor labels: convert it to one of these."
@@ -109,12 +109,14 @@ def numbers_or_labels(column: NDArray[Any], place: str) -> NDArray[Any]:
         gone = missing(column)
         if gone.any():
             raise ValueError(
-                f"Row {int(np.argmax(gone))}, {place} is missing; remove the row, or impute the value before."
+                f"Row {index[np.argmax(gone)]}, {place} is missing; remove the row, or impute the value before."
             )
         column = _of_objects(column)
     if column.dtype.kind == "f" and not np.isfinite(column).all():
         row = int(np.argmin(np.isfinite(column)))
-        raise ValueError(f"Row {row}, {place} holds {column[row]!s}; remove the row, or impute the value before.")
+        raise ValueError(
+            f"Row {index[row]}, {place} holds {column[row]!s}; remove the row, or impute the value before."
+        )
     return column.astype(object) if column.dtype.kind in "USTa" else column
 
 

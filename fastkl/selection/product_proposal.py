@@ -95,16 +95,17 @@ def make_product_density(
         raise ValueError(f"criterion is 'bic' or 'aic', not {criterion!r}.")
     columns, names = table_columns(look(X, "X"))
     weights = read_weights(sample_weight, len(columns[0]), beside=X)
-    used = slice(None) if weights is None else weights > 0.0
+    used = np.arange(len(columns[0])) if weights is None else np.flatnonzero(weights)
+    weights = None if weights is None else weights[used]
     turning = column_numbers(as_list(angles), X, names, len(columns))
     keys: Sequence[Any] = range(len(columns)) if names is None else names
     groups = []
     for j, (key, label) in enumerate(zip(keys, group_names(keys), strict=True)):
         place = named(j, names)
-        values = numbers_or_labels(columns[j], place)
+        values = numbers_or_labels(columns[j][used], place, used)
         if j in turning and values.dtype.kind in "iuf":
-            warn_of_values_in_degrees(values[used], place)
-        tried = ("von_mises",) if j in turning else _candidates(values[used], place)
+            warn_of_values_in_degrees(values, place)
+        tried = ("von_mises",) if j in turning else _candidates(values, place)
         family = _best(tried, values, weights, criterion, place)
         groups.append((label, DensityMLE(family), [key]))
     return ProductDensity(groups)

@@ -287,7 +287,7 @@ def _columns(
     found = []
     for j, key in enumerate(keys):
         place = named(j, texts)
-        column = Column(key, place, numbers_or_labels(values[j], place))
+        column = Column(key, place, numbers_or_labels(values[j], place, index))
         if asked == ("categorical",):
             column = replace(column, values=column.values.astype(object))
         candidates = Candidates(("von_mises",), "angles") if j in turning else column_candidates(column, asked)

@@ -7,7 +7,16 @@ import scipy.stats
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastkl import DensityMLE, DensityOutlierDetector, MixtureMLE, ModelFileError, ProductDensity, families, load
+from fastkl import (
+    DensityMLE,
+    DensityOutlierDetector,
+    MissingValueError,
+    MixtureMLE,
+    ModelFileError,
+    ProductDensity,
+    families,
+    load,
+)
 from tests.density.files.editing import edited
 
 RNG = np.random.default_rng(0)
@@ -59,6 +68,20 @@ def test_contamination_is_a_share_of_the_fitted_rows():
     assert weights[out].sum() / weights.sum() == pytest.approx(0.05, abs=0.002)
     repeated = DensityOutlierDetector(contamination=0.05).fit(np.repeat(X, weights.astype(int), axis=0))
     assert repeated.offset_ == pytest.approx(weighted.offset_, rel=1e-10)
+
+
+@pytest.mark.parametrize("contamination", [0.05, "auto"])
+@pytest.mark.parametrize("density", [None, DensityMLE("student_t")], ids=repr)
+def test_rows_of_weight_0_are_absent_whatever_they_hold(density, contamination):
+    absent = np.full((10, X.shape[1]), np.nan)
+    weights = np.r_[np.zeros(10), np.ones(len(X))]
+    rows = np.vstack([absent, X])
+    detector = DensityOutlierDetector(density, contamination=contamination).fit(rows, sample_weight=weights)
+    without = DensityOutlierDetector(density, contamination=contamination).fit(X)
+    assert detector.offset_ == pytest.approx(without.offset_, rel=1e-13)
+    rows[500, 1] = np.nan
+    with pytest.raises(MissingValueError, match="row 500, column 1"):
+        DensityOutlierDetector(density, contamination=contamination).fit(rows, sample_weight=weights)
 
 
 def test_tables_and_values_outside_the_support():

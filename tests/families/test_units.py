@@ -88,3 +88,28 @@ def test_a_power_of_a_ratio_keeps_its_digits_in_any_unit(scale, ratio):
         exact = mp.log(shape) - mp.log(mp.mpf(scale)) + (shape - 1) * log_ratio - mp.exp(shape * log_ratio)
     found = DensityMLE.from_parameters("weibull", shape=shape, scale=scale).score_samples([[x]])[0]
     assert found == pytest.approx(float(exact), rel=2e-13)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "x"),
+    [
+        ("gamma", {"shape": 0.318, "scale": 2.77e264}, 1.23e-89),
+        ("gamma", {"shape": 0.411, "scale": 1.53e192}, 3.49e-281),
+        ("burr12", {"c": 8.8e-5, "d": 1.98, "scale": 1.64e295}, 8.4e-219),
+        ("burr12", {"c": 2.1e-23, "d": 142624.0, "scale": 5.97e-66}, 6.1e247),
+        ("loglogistic", {"shape": 14214.0, "scale": 5.9e-132}, 8.7e196),
+        ("loglogistic", {"shape": 0.02, "scale": 2.1e231}, 1.2e-129),
+        ("weibull", {"shape": 0.003, "scale": 8.9e271}, 1.2e-149),
+        ("weibull", {"shape": 5.4e56, "scale": 3.9e-256}, 3.0e252),
+        ("rayleigh", {"scale": 1.9e-125}, 2.0e234),
+        ("gumbel", {"loc": 0.25, "scale": 7.2e-246}, -5.3e140),
+        ("gumbel", {"loc": 0.25, "scale": 7.2e-246}, 5.3e40),
+    ],
+)
+def test_ratios_beyond_the_range_of_numbers(name, params, x):
+    """x / scale may overflow or underflow where its logarithm does not; a density that does is 0, and not NaN."""
+    with mp.workdps(60):
+        exact = CLASSES[name].textbook(mp, mp.mpf(x), **{key: mp.mpf(value) for key, value in params.items()})
+        exact = float(exact) if exact > -1e300 else -np.inf
+    found = DensityMLE.from_parameters(name, **params).score_samples([[x]])[0]
+    assert found == pytest.approx(exact, rel=1e-13)

@@ -143,3 +143,17 @@ def test_one_column_that_is_several_names_its_separator(separator, fits):
     names = pd.DataFrame({"full name": [f"{chr(97 + i)} {chr(98 + i)}" for i in range(20)]})
     with pytest.raises(ValueError, match="identifier or free text"):
         rank_families(names)
+
+
+def test_rows_of_weight_0_are_absent_from_a_proposal_whatever_they_hold():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"time": rng.gamma(2.0, size=200), "pet": rng.choice(["cat", "dog"], 200)})
+    weights = np.r_[np.zeros(20), np.ones(180)]
+    holed = table.copy()
+    holed.loc[:19, "time"] = np.nan
+    holed.loc[:19, "pet"] = None
+    proposed = make_product_density(holed, sample_weight=weights)
+    assert repr(proposed) == repr(make_product_density(table[20:]))
+    holed.loc[150, "time"] = np.inf
+    with pytest.raises(ValueError, match=r"Row 150, column 0 \('time'\) holds inf"):
+        make_product_density(holed, sample_weight=weights)

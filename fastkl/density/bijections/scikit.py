@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import inv_boxcox1p
 from sklearn.decomposition import NMF, PCA, FastICA, IncrementalPCA, TruncatedSVD
 from sklearn.feature_selection import SelectorMixin
 from sklearn.preprocessing import (
@@ -228,8 +229,16 @@ class Power(Bijection):
         inside = np.all((low < Z) & (high > Z), axis=1)
         out = np.full(Z.shape, np.nan)
         if inside.any():  # of the others scikit-learn warns at each call, and draws among them are made anew
-            out[inside] = super().inverse(Z[inside])
+            out[inside] = self._from_images(Z[inside])
         return out
+
+    def _from_images(self, Z: Floats) -> Floats:
+        if self.transformer.method == "box-cox":
+            return super().inverse(Z)
+        # scikit-learn takes 1 off a rounded power, which leaves 1e-16 of any value, and nothing of values of that size
+        Y = self.transformer._scaler.inverse_transform(Z) if self.transformer.standardize else Z
+        powers = np.asarray(self.transformer.lambdas_, dtype=np.float64)
+        return np.copysign(inv_boxcox1p(np.abs(Y), np.where(Y < 0.0, 2.0 - powers, powers)), Y)
 
     def taken(self, columns: list[int]) -> Any:
         part = of_columns(self.transformer, columns, ("lambdas_",))

@@ -174,3 +174,14 @@ def test_powers_beyond_all_numbers(method, beyond):
     assert found[0] == -np.inf
     assert np.isfinite(found[1])
     assert model.cdf([[beyond]])[0, 0] == 0.0
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-9, 1e-15, 1e-60])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_power_has_an_inverse_in_any_unit(unit, standardize):
+    x = unit * (np.random.default_rng(0).gamma(2.0, size=(50, 1)) - 1.0)
+    model = TransformedDensity(PowerTransformer(standardize=standardize), DensityMLE("normal")).fit(x)
+    shares = np.array([0.01, 0.3, 0.5, 0.9, 0.99])
+    np.testing.assert_allclose(model.cdf(model.quantile(shares))[:, 0], shares, rtol=1e-12)
+    image = bijection(model.transformer_)
+    np.testing.assert_allclose(image.inverse(image.forward(x)[0]), x, rtol=1e-12, atol=1e-14 * unit)

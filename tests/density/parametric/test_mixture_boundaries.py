@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fastkl import DensityMLE, MixtureMLE, families
+from fastkl._core.rows import Rows
+from fastkl.density.parametric.mixture.fit import curvature_of
 
 RNG = np.random.default_rng(0)
 ANSWERS = np.r_[RNG.random((60, 4)) < 0.9, RNG.random((60, 4)) < 0.1].astype(float)
@@ -64,3 +66,12 @@ def test_a_component_that_is_held_and_holds_no_row(loc):
     assert model.boundary_["weights"].startswith("Component 1: The weight is 0")
     assert np.isnan(model.standard_errors_["weights"][1])
     assert model.converged_
+
+
+def test_a_component_that_closes_in_on_a_plane_has_no_information():
+    """Steps beside its covariance have no Cholesky factor; that is no reason for a fit to end in an error."""
+    rng = np.random.default_rng(3)
+    rows, spread = Rows(rng.normal(size=(60, 4))), 30.0 * rng.normal(size=(4, 3))
+    narrow = spread @ spread.T + 1e-13 * np.eye(4)
+    mixture = MixtureMLE.from_parameters(weights=[0.5, 0.5], mean=np.zeros((2, 4)), covariance=[narrow, np.eye(4)])
+    assert np.isnan(curvature_of(mixture.family_, mixture.params_, rows, [None, None], True)).all()

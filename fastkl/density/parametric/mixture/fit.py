@@ -203,20 +203,19 @@ def curvature_of(
             for at in places
         ]
 
-    if not mixture.smooth:
-        try:
-            with np.errstate(all="ignore"):
-                return information_of_scores(mixture, rows, params, chart, gradients_of_priors)
-        except SupportError:  # a component without a slope, as at the end of its support
-            return np.full((1, chart.size, chart.size), np.nan)
-
     def gradients(places: list[Params]) -> list[Params]:
         step = Components(mixture.layout, params).block_rows
         found = rows.total(gradients_block, mixture, places, merge=all_added, block_rows=step)
         return [_with_priors(mixture, priors, at, slope) for at, slope in zip(places, found, strict=True)]
 
-    with np.errstate(all="ignore"):
-        return -hessian(gradients, chart, params)
+    try:
+        with np.errstate(all="ignore"):
+            if mixture.smooth:
+                return -hessian(gradients, chart, params)
+            return information_of_scores(mixture, rows, params, chart, gradients_of_priors)
+    except (SupportError, np.linalg.LinAlgError):
+        # a component without a slope, as at the end of its support, or one that closes in on a plane
+        return np.full((1, chart.size, chart.size), np.nan)
 
 
 def smallest_eigenvalue(curvature: Floats) -> float:
