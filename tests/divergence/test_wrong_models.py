@@ -12,7 +12,6 @@ from fastkl import (
     ProductDensity,
     jensen_shannon,
     kl_divergence,
-    mutual_information,
     renyi_divergence,
 )
 
