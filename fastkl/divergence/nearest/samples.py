@@ -19,11 +19,13 @@ from fastkl.divergence.nearest.diagnostics import (
     large_ball,
     many_columns,
     shared_rows,
+    ties_reasons,
     warn_of_shared_rows,
 )
 from fastkl.divergence.nearest.local_terms import (
     METHODS,
     Method,
+    excess_of_ties,
     local_terms,
     log_density_across,
     log_density_own,
@@ -87,7 +89,7 @@ class _Sums:
         self.large_ball = large_ball(self.p, k)
         self.lacking = LackingAtoms(self.p, self.q)
         self.terms = self.influence = self.log_p = Mean()
-        self.noise_p = self.noise_q = self.ratio = self.large = self.gap = Mean()
+        self.noise_p = self.noise_q = self.ratio = self.large = self.gap = self.ties = Mean()
 
     def add(self, slab: Slab, sweep: FixedKSweep, standard_error: bool, symmetric: bool) -> None:
         """Add the rows of a slab, which is in the sweep."""
@@ -107,6 +109,9 @@ class _Sums:
         fixed = sweep.terms(slab, self.k) if self.method == "common_radius" else None
         if fixed is not None:
             self.gap += Mean.of(terms.log_ratio - fixed)
+        # In the sum of both directions ties cancel; those of weights are of few rows.
+        if self.method == "common_radius" and not (symmetric or self.p.weighted or self.q.weighted):
+            self.ties += Mean.of(excess_of_ties(slab, self.k, terms))
         if self.method == "knn":
             self.log_p += Mean.of(log_density_own(slab, self.k)[0], weights)
         if symmetric:
@@ -120,6 +125,7 @@ class _Sums:
         if standard_error:
             error = divergence_error(self.q, self.terms, (self.noise_p.value, self.noise_q.value), self.ratio.value)
             diagnostics = divergence_diagnostics(pair, sweep, self.gap, self.large.value, value, error, k)
+            diagnostics["reasons"] += ties_reasons(self.ties.value, error, pair)
             if self.method == "knn":
                 diagnostics |= {"entropy": -self.log_p.value, "cross_entropy": value - self.log_p.value}
         else:
