@@ -37,8 +37,8 @@ class CsvSource(Source):
     """The rows of a text file with commas, semicolons or tabs between values, plain or compressed by gzip (``.gz``).
 
     Between semicolons or tabs numbers may have a decimal comma. Labels are whole numbers, numbers, truth values or text: of these
-    the first that fits the whole column. A first column without a name that counts the rows, as pandas and R write it, is the index
-    and no column, unless columns are chosen.
+    the first that fits the whole column. A first column without a name that counts the rows, as pandas and R write it, is the
+    index and no column, unless columns are chosen.
     """
 
     def __init__(self, path: Path, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
