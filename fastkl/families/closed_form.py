@@ -16,11 +16,14 @@ import numpy as np
 from scipy.special import rel_entr
 
 from fastkl._core.array_types import Floats, Params
+from fastkl._core.special.log_tails import log_ratio
 from fastkl.families.base import Family
 
 KLFormula = Callable[..., float | None]
 F = TypeVar("F", bound=KLFormula)
 Pair = tuple[type[Family], type[Family]]
+# Ratios above it have all their digits.
+_SMALL = 1e-290
 _KL: dict[Pair, KLFormula] = {}
 _RENYI: dict[Pair, KLFormula] = {}
 
@@ -38,10 +41,14 @@ def kl(p_family: Family, p_params: Params, q_family: Family, q_params: Params) -
     return _known(_KL, p_family, p_params, q_family, q_params)
 
 
-def log_ratio_excess(ratio: Floats) -> Floats:
-    """r - 1 - log r >= 0; near r = 1, where both terms are nearly the same, as good as the rounding of the ratio allows."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        excess = np.maximum((ratio - 1.0) - np.log(ratio), 0.0)
+def log_ratio_excess(first: Floats, second: Floats, power: float = 1.0) -> Floats:
+    """r - 1 - log r >= 0 with r = (first / second)^power; near r = 1, where both terms are nearly the same, as good as the
+    rounding of the ratio allows.
+    """
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ratio = (first / second) ** power
+        logarithm = np.where(ratio < _SMALL, power * log_ratio(first, second), np.log(ratio))
+        excess = np.maximum((ratio - 1.0) - logarithm, 0.0)
     return np.where(ratio == np.inf, np.inf, excess)
 
 

@@ -40,7 +40,8 @@ def deviance(x: ArrayLike, mean: ArrayLike) -> Floats:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         ratio = mean / safe
         terms = safe * log_excess((mean - safe) / safe, ratio)
-        terms = np.where(ratio == np.inf, (mean - safe) - safe * (np.log(mean) - np.log(safe)), terms)
+        far = (ratio == np.inf) | (ratio < 1e-290)  # where a ratio has no digits its logarithm has
+        terms = np.where(far, (mean - safe) - safe * (np.log(mean) - np.log(safe)), terms)
         return np.where(x > 0.0, terms, mean)
 
 

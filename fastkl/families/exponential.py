@@ -107,7 +107,7 @@ def raise_if_zero(size: Floats, statistics: Statistics, family: str) -> None:
 @register_kl(Exponential, Exponential)
 def exponential_kl(_p: Exponential, p: Params, _q: Exponential, q: Params) -> float:
     """r - 1 - log r with r the ratio of scales."""
-    return float(np.sum(log_ratio_excess(p["scale"] / q["scale"])))
+    return float(np.sum(log_ratio_excess(p["scale"], q["scale"])))
 
 
 @register_renyi(Exponential, Exponential)

@@ -98,19 +98,20 @@ class Gumbel(LocationScaleFamily):
         return 1 + mp.euler + mp.log(scale)
 
 
-def extreme_value_kl(ratio: Floats, shift: Floats) -> Floats:
+def extreme_value_kl(scale_p: Floats, scale_q: Floats, shift: Floats) -> Floats:
     """KL of Gumbel distributions with r = scale_p / scale_q and shift (loc_p - loc_q) / scale_q.
 
     log(1/r) + gamma (r - 1) + shift + exp(-shift) Gamma(1 + r) - 1, sorted into terms that are each 0 for equal
     distributions.
     """
     with np.errstate(over="ignore"):
+        ratio = scale_p / scale_q
         grown = np.exp(gammaln(1.0 + ratio) - shift)
-    terms = log_ratio_excess(ratio) - (ratio - 1.0) * (1.0 - np.euler_gamma) + shift + (grown - 1.0)
+    terms = log_ratio_excess(scale_p, scale_q) - (ratio - 1.0) * (1.0 - np.euler_gamma) + shift + (grown - 1.0)
     return np.where((ratio == 1.0) & (shift == 0.0), 0.0, np.maximum(terms, 0.0))
 
 
 @register_kl(Gumbel, Gumbel)
 def gumbel_kl(_p: Gumbel, p: Params, _q: Gumbel, q: Params) -> float:
     """See ``extreme_value_kl``."""
-    return float(np.sum(extreme_value_kl(p["scale"] / q["scale"], (p["loc"] - q["loc"]) / q["scale"])))
+    return float(np.sum(extreme_value_kl(p["scale"], q["scale"], (p["loc"] - q["loc"]) / q["scale"])))

@@ -116,7 +116,7 @@ class HalfNormal(UnivariateFamily):
 @register_kl(HalfNormal, HalfNormal)
 def half_normal_kl(_p: HalfNormal, p: Params, _q: HalfNormal, q: Params) -> float:
     """(r - 1 - log r) / 2 with r the squared ratio of scales."""
-    return float(np.sum(0.5 * log_ratio_excess((p["scale"] / q["scale"]) ** 2)))
+    return float(np.sum(0.5 * log_ratio_excess(p["scale"], q["scale"], 2.0)))
 
 
 @register_renyi(HalfNormal, HalfNormal)

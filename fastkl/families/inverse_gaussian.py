@@ -136,7 +136,7 @@ class InverseGaussian(UnivariateFamily):
 def inverse_gaussian_kl(_p: InverseGaussian, p: Params, _q: InverseGaussian, q: Params) -> float:
     """(r - 1 - log r) / 2 with r the ratio of shapes, plus shape_q (m_p - m_q)^2 / (2 m_p m_q^2)."""
     shift = ((p["mean"] - q["mean"]) / q["mean"]) ** 2 / p["mean"]
-    return float(np.sum(0.5 * (log_ratio_excess(q["shape"] / p["shape"]) + q["shape"] * shift)))
+    return float(np.sum(0.5 * (log_ratio_excess(q["shape"], p["shape"]) + q["shape"] * shift)))
 
 
 @register_renyi(InverseGaussian, InverseGaussian)

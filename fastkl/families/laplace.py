@@ -141,4 +141,4 @@ class Laplace(UnivariateFamily):
 def laplace_kl(_p: Laplace, p: Params, _q: Laplace, q: Params) -> float:
     """(r - 1 - log r) + r (exp(-t) - 1 + t) with r the ratio of scales and t the shift in units of the first scale."""
     ratio, shift = p["scale"] / q["scale"], np.abs(p["loc"] - q["loc"]) / p["scale"]
-    return float(np.sum(log_ratio_excess(ratio) + ratio * np.maximum(np.expm1(-shift) + shift, 0.0)))
+    return float(np.sum(log_ratio_excess(p["scale"], q["scale"]) + ratio * np.maximum(np.expm1(-shift) + shift, 0.0)))

@@ -353,15 +353,11 @@ class SizeScore:
 
 @register_kl(NegativeBinomial, NegativeBinomial)
 def negative_binomial_kl(p_family: NegativeBinomial, p: Params, q_family: NegativeBinomial, q: Params) -> float | None:
-    """For a column of equal sizes r D(m, m') - D(r + m, r + m'), with D(a, b) = a log(a / b) + b - a, else the sum of its terms.
-
-    As r goes to infinity the second D vanishes and the Poisson divergence is left. None where the sum has too many terms.
-    """
+    """For a column of equal sizes as in `_of_equal_sizes`, else the sum of its terms; None where it has too many."""
     total = 0.0
     for j, (size, mean) in enumerate(zip(p["size"], p["mean"], strict=True)):
         if size == q["size"][j]:
-            less = 0.0 if np.isinf(size) else deviance(size + mean, size + q["mean"][j])
-            total += max(float(deviance(mean, q["mean"][j]) - less), 0.0)
+            total += _of_equal_sizes(size, mean, q["mean"][j])
             continue
         one, other = ({name: value[j : j + 1] for name, value in params.items()} for params in (p, q))
         counts = p_family.likely_counts(one)
@@ -370,3 +366,15 @@ def negative_binomial_kl(p_family: NegativeBinomial, p: Params, q_family: Negati
         log_p, log_q = p_family.log_density(counts, one), q_family.log_density(counts, other)
         total += max(float(np.sum(np.exp(log_p) * (log_p - log_q))), 0.0)
     return total
+
+
+def _of_equal_sizes(size: float, mean: float, other: float) -> float:
+    """m log(m / m') - (r + m) log((r + m) / (r + m')) for size r and means m, m'; that of Poisson for an infinite size.
+
+    Written as r f((m - m') / s) + m f(r (m' - m) / (m s)) with f(u) = u - log(1 + u) and s = r + m': neither is negative.
+    """
+    if np.isinf(size) or mean == 0.0:
+        return float(deviance(mean, other) if np.isinf(size) else size * np.log1p(other / size))
+    total, change = size + other, other - mean
+    of_size = size * log_excess(-change / total, (size + mean) / total)
+    return float(of_size + mean * log_excess(size / total * (change / mean), other / mean * ((size + mean) / total)))

@@ -140,7 +140,7 @@ def pareto_kl(_p: Pareto, p: Params, _q: Pareto, q: Params) -> float:
     """r - 1 - log r with r = b / a, plus b log(s / t), for shapes a, b and scales s, t; inf if s < t."""
     if np.any(p["scale"] < q["scale"]):
         return np.inf
-    return float(np.sum(log_ratio_excess(q["shape"] / p["shape"]) + q["shape"] * np.log(p["scale"] / q["scale"])))
+    return float(np.sum(log_ratio_excess(q["shape"], p["shape"]) + q["shape"] * log_ratio(p["scale"], q["scale"])))
 
 
 @register_renyi(Pareto, Pareto)
@@ -150,6 +150,6 @@ def pareto_renyi(_p: Pareto, p: Params, _q: Pareto, q: Params, alpha: float) -> 
     mean = alpha * a + (1.0 - alpha) * b
     if np.any(mean <= 0.0) or (alpha > 1.0 and np.any(p["scale"] < q["scale"])):
         return np.inf
-    of_shapes = alpha * log_ratio_excess(a / mean) + (1.0 - alpha) * log_ratio_excess(b / mean)
+    of_shapes = alpha * log_ratio_excess(a, mean) + (1.0 - alpha) * log_ratio_excess(b, mean)
     beyond = alpha * a * np.log(low / p["scale"]) + (1.0 - alpha) * b * np.log(low / q["scale"])
     return float(np.sum((of_shapes + beyond) / (1.0 - alpha)))

@@ -106,7 +106,7 @@ class Rayleigh(ByHazard, UnivariateFamily):
 @register_kl(Rayleigh, Rayleigh)
 def rayleigh_kl(_p: Rayleigh, p: Params, _q: Rayleigh, q: Params) -> float:
     """r - 1 - log r with r the squared ratio of scales."""
-    return float(np.sum(log_ratio_excess((p["scale"] / q["scale"]) ** 2)))
+    return float(np.sum(log_ratio_excess(p["scale"], q["scale"], 2.0)))
 
 
 @register_renyi(Rayleigh, Rayleigh)

@@ -108,4 +108,4 @@ class Weibull(ByHazard, LogLocationScaleFamily):
 @register_kl(Weibull, Weibull)
 def weibull_kl(_p: Weibull, p: Params, _q: Weibull, q: Params) -> float:
     """That of the Gumbel distributions of -log x."""
-    return float(np.sum(extreme_value_kl(q["shape"] / p["shape"], -q["shape"] * np.log(p["scale"] / q["scale"]))))
+    return float(np.sum(extreme_value_kl(q["shape"], p["shape"], -q["shape"] * log_ratio(p["scale"], q["scale"]))))

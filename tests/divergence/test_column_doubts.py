@@ -1,9 +1,21 @@
-"""What single columns give reason to doubt: units that hide a column. (One sample rounded alone is in ``test_named_cases``.)"""
+"""What single columns give reason to doubt: units that hide a column, values rounded in both samples.
+
+(One sample rounded alone is in ``test_named_cases``.)
+"""
 
 import numpy as np
 import pytest
 
-from fastkl import cross_entropy, entropy, jensen_shannon, kl_divergence, kl_divergence_sweep
+from fastkl import (
+    KLDivergence,
+    cross_entropy,
+    entropy,
+    entropy_batches,
+    jensen_shannon,
+    kl_divergence,
+    kl_divergence_batches,
+    kl_divergence_sweep,
+)
 from fastkl.divergence.nearest.column_doubts import unit_reasons
 
 
@@ -89,3 +101,31 @@ def test_states_of_a_markov_chain_are_no_independent_draws():
         kl_divergence(rows, other) for rows in (chain[np.argsort(chain[:, 0])], chain[rng.permutation(len(chain))])
     ]
     assert not any("row before" in reason for estimate in quiet for reason in estimate.reasons)
+
+
+@pytest.mark.parametrize(("step", "d", "told"), [(0.5, 3, True), (0.2, 2, True), (0.0, 2, False), (0.01, 2, False)])
+def test_ties_of_rounded_values_between_samples_of_unequal_size_are_said(step, d, told):
+    """Both samples are N(0, I) rounded alike: where a step is as wide as a ball, .05 nats are up to 8 standard errors."""
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(n, d)) for n in (4000, 1000))
+    if step:
+        x, y = (step * np.round(X / step) for X in (x, y))
+    for found in (
+        kl_divergence_batches([x], [y]),
+        KLDivergence().fit(y).estimate(x),
+        kl_divergence_sweep(x, y, [5])[5],
+        kl_divergence(y, x, method="common_radius"),
+    ):
+        assert any("at the same distance" in reason for reason in found.reasons) == told
+    for found in (kl_divergence(x, y), kl_divergence(x[:1000], y, method="common_radius")):
+        assert not any("at the same distance" in reason for reason in found.reasons)
+
+
+def test_a_column_that_is_nearly_a_sum_of_others_is_said_of_an_entropy():
+    """Within its balls the third column is that sum: 2.02 with an error of .05, for -2.65."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1000, 3))
+    near = np.c_[x[:, :2], x[:, 0] + x[:, 1] + 1e-3 * x[:, 2]]
+    for call in (lambda X: entropy(X, method="knn"), lambda X: entropy_batches([X])):
+        assert any("moves by" in reason for reason in call(near).reasons)
+        assert call(x).reasons == []

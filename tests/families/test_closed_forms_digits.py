@@ -119,3 +119,41 @@ def test_no_closed_form_is_nan(name):
     for p, q in itertools.product(laws, laws):
         value = closed_form.kl(family, p, family, q)
         assert value is None or value >= 0.0
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-30])
+def test_ratios_of_scales_below_the_range_of_numbers(unit):
+    """KL with r = 1e-320 or 0: what is left of r - 1 - log r and its kin is their logarithm, which is an ordinary number."""
+    least, most = 1e-180 * unit, 1e160
+    log_r = float(mp.log(mp.mpf(most)) - mp.log(mp.mpf(least)))
+    for family, fixed, truth in (
+        ("exponential", {}, log_r - 1.0),
+        ("half_normal", {}, log_r - 0.5),
+        ("rayleigh", {}, 2.0 * log_r - 1.0),
+        ("laplace", {"loc": 0.0}, log_r - 1.0),
+        ("gumbel", {"loc": 0.0}, log_r - np.euler_gamma),
+        ("weibull", {"shape": 2.0}, 2.0 * log_r - 1.0),
+    ):
+        p, q = (distribution(family, **fixed, scale=scale) for scale in (least, most))
+        assert kl_divergence(p, q) == pytest.approx(truth, rel=1e-12), family
+    p, q = (distribution("poisson", rate=rate) for rate in (1e200, 1e-200))
+    assert kl_divergence(p, q) == pytest.approx(1e200 * (float(400 * mp.log(10)) - 1.0), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("size", "mean", "other"),
+    [
+        (1e-5, 2e7, 2.1e7),
+        (2e-4, 8e4, 1e3),
+        (0.4, 0.1, 9e7),
+        (1e30, 1e14, 2e14),
+        (3.0, 2.0, 2.0 * (1 + 1e-9)),
+        (2.0, 0.0, 3.0),
+    ],
+)
+def test_negative_binomial_of_equal_sizes(size, mean, other):
+    with mp.workdps(80):
+        r, m, n = map(mp.mpf, (size, mean, other))
+        truth = (m * mp.log(m / n) if m else 0) + (r + m) * (mp.log(r + n) - mp.log(r + m))
+    p, q = (distribution("negative_binomial", size=size, mean=one) for one in (mean, other))
+    assert kl_divergence(p, q) == pytest.approx(float(truth), rel=1e-9)

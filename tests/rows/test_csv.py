@@ -38,6 +38,10 @@ def contents(source):
         ('"x\ny",b\r\n"1",2\r\n', ["x\ny", "b"], [[1.0, 2.0]]),
         (",a,a\n1,2,3", ["column.0", "a", "a.2"], [[1.0, 2.0, 3.0]]),
         ('a,b\n1,2\n3, "4"\n', ["a", "b"], [[1.0, 2.0], [3.0, 4.0]]),
+        # the index as pandas writes it, as R does, and a column that only begins like one
+        (",a\n0,5\n1,6\n2,7\n", ["a"], [[5.0], [6.0], [7.0]]),
+        ('"","a"\n"1",5\n"2",6\n"3",7\n', ["a"], [[5.0], [6.0], [7.0]]),
+        (",a\n0,5\n1,6\n3,7\n", ["column.0", "a"], [[0.0, 5.0], [1.0, 6.0], [3.0, 7.0]]),
     ],
 )
 def test_forms_of_csv(tmp_path, reader, text, names, rows):
@@ -45,6 +49,14 @@ def test_forms_of_csv(tmp_path, reader, text, names, rows):
     opened = open_source(tmp_path / "X.csv")
     assert opened.names == names
     np.testing.assert_array_equal(contents(opened), rows)
+
+
+def test_an_index_is_read_where_it_is_chosen(tmp_path, reader):
+    (tmp_path / "X.csv").write_text(",a\n0,5\n1,6\n2,7\n")
+    for columns in ([0, 1], ["column.0", "a"]):
+        np.testing.assert_array_equal(
+            contents(open_source(tmp_path / "X.csv", columns)), [[0.0, 5.0], [1.0, 6.0], [2.0, 7.0]]
+        )
 
 
 def test_numbers_are_exact(tmp_path, reader):

@@ -57,9 +57,9 @@ def _reason(p: Model, q: Model, log_terms: LogTerms, drawn: FloatArray) -> str |
     distances = _TIMES ** np.arange(float(_DISTANCES))[:, np.newaxis]
     found = _grows(p, q, log_terms, middle + distances[..., np.newaxis] * rays, power * np.log(distances))
     ends = p.quantiles(np.array([0.0, 1.0])) if d == 1 else None
-    for end in () if ends is None else ends[np.isfinite(ends)]:
+    for end in () if ends is None else ends[np.isfinite(ends - middle[0]) & (ends != middle[0])]:
         # down to the last numbers that differ from the end
-        nearest = np.log(8.0 * max(abs(end) * np.finfo(float).eps, 1e-300) / abs(middle[0] - end))
+        nearest = np.log(8.0 * max(abs(end) * np.finfo(float).eps, 1e-300)) - np.log(abs(middle[0] - end))
         nearer = _TIMES ** -np.arange(1.0, -nearest / np.log(_TIMES))
         near = nearer[:, np.newaxis]
         found = found or _grows(p, q, log_terms, end + near[..., np.newaxis] * (middle - end), np.log(near))

@@ -81,7 +81,9 @@ def expectation_on_a_line(p: Model, terms: Terms, q: Model | None = None) -> Int
         return None
     try:
         with np.errstate(all="ignore"):
-            return _adaptive(p, q, terms, line, line.inverse(cuts))
+            places = line.inverse(cuts)
+            # none where all of p is at one number, or beyond the largest
+            return _adaptive(p, q, terms, line, places) if len(places) else None
     except ValueError:
         return None  # a model that is not defined on all of the line: draws stay on its support
 

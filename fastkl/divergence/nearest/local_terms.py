@@ -7,8 +7,10 @@ All estimators have one form: at row i the closed ball of some radius holds ``n_
 where the scale holds what the numbers leave out: totals, volumes, units of weight.
 
 Weights are masses, so only their ratios matter. In a ball with masses w the weight of evidence is that of
-``N = (sum w)^2 / sum w^2`` rows (Kish) of mass ``u = sum w^2 / sum w``, and psi(N) + log(u) takes the place of psi(N).
-With equal weights that is the unweighted formula.
+``N = (sum w)^2 / sum w^2`` rows (Kish) of mass ``u = sum w^2 / sum w``, and psi(N + 1) + log(u) takes the place of psi(n + 1)
+for n rows in a ball that others chose. One that ends at its own n-th row holds a row too many, which is 1/n of them whatever
+their weights: psi(N + 1) - 1/n + log(u) takes the place of psi(n) = psi(n + 1) - 1/n. With equal weights these are the
+unweighted formulas.
 """
 
 from __future__ import annotations
@@ -118,7 +120,7 @@ def _log_density(
     log_volume = log_unit_ball(n_columns) + n_columns * np.log(radius)
     if balls is None:
         return float(digamma(k) - np.log(total)) - log_volume, np.full(len(radius), float(k))
-    return digamma(balls.count) + balls.log_unit - balls.log_exact_total - log_volume, balls.count
+    return balls.log_number + balls.log_unit - balls.log_exact_total - log_volume, balls.count
 
 
 def _fixed_neighbors(slab: Slab, k: int) -> LocalTerms:
@@ -135,7 +137,7 @@ def _bias_reduced(slab: Slab, k: int) -> LocalTerms:
     last_p = slab.own.last_within(radius, k, None if slab.p.weighted else p.count)
     last_q = slab.across.last_within(radius, k, None if slab.q.weighted else q.count)
     scale = p.log_unit - q.log_unit + q.log_exact_total - p.log_exact_total + slab.p.n_columns * np.log(last_q / last_p)
-    return LocalTerms(scale + at_numbers(digamma, p.count) - at_numbers(digamma, q.count), p.count, q.count, scale)
+    return LocalTerms(scale + p.log_number - q.log_number, p.count, q.count, scale)
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ class BallMasses:
         Logarithm of the sample's total mass, with the digamma that goes with counts and as it is.
     size : ndarray of shape (n,) or float
         (Effective) number of rows that could lie in the ball.
+    rows : ndarray of shape (n,) or None
+        Rows in each ball, whatever their weights; None where ``count`` is that.
     """
 
     count: FloatArray
@@ -162,11 +166,19 @@ class BallMasses:
     log_total: FloatArray | float
     log_exact_total: FloatArray | float
     size: FloatArray | float
+    rows: FloatArray | None = None
 
     @property
     def number(self) -> FloatArray:
-        """The number whose digamma estimates the logarithm of the mass in units."""
+        """The number of rows that the mass is as good as."""
         return self.count + self.extra
+
+    @property
+    def log_number(self) -> FloatArray:
+        """The logarithm of the mass in units, without bias: the digamma of the number where all weights are equal."""
+        if self.rows is None:
+            return at_numbers(digamma, self.number)
+        return np.asarray(digamma(self.count + 1.0) - (1.0 - self.extra) / np.maximum(self.rows, 1.0))
 
 
 def common_balls(slab: Slab, k: int) -> tuple[BallMasses, BallMasses]:
@@ -180,6 +192,20 @@ def common_balls(slab: Slab, k: int) -> tuple[BallMasses, BallMasses]:
     extra_p = (rho <= nu * (1.0 + RELATIVE_SLACK)).astype(np.float64)
     extra_q = (nu <= rho * (1.0 + RELATIVE_SLACK)).astype(np.float64)
     return _own_balls(slab, radius, extra_p), _across_balls(slab, radius, extra_q)
+
+
+def excess_of_ties(slab: Slab, k: int, terms: LocalTerms) -> FloatArray:
+    """(psi(n) - psi(k))^2 where the sample that alone set a common radius has n > k rows within it; below 0 where that is Q.
+
+    A density puts k rows there. On a lattice others are as far as the k-th, which neither psi(k) nor psi(n) is right for.
+    """
+    rho, nu = slab.own.kth(k), slab.across.kth(k)
+    by_q = nu > rho * (1.0 + RELATIVE_SLACK)
+    number = np.where(by_q, terms.n_q, np.where(rho > nu * (1.0 + RELATIVE_SLACK), terms.n_p, k))
+    if (number == k).all():
+        return np.zeros(len(number))
+    square = np.square(at_numbers(digamma, number) - digamma(k))
+    return np.where(by_q, -square, square)
 
 
 def mixture_balls(slab: Slab, k: int) -> tuple[BallMasses, BallMasses]:
@@ -219,7 +245,7 @@ def _own_balls(slab: Slab, radius: FloatArray, extra: FloatArray) -> BallMasses:
     count, unit = _kish(*slab.own.mass(radius))
     size, total_unit = _kish(p.weight_sum - w, p.square_sum - w**2)
     log_total = digamma(size + 1.0) + np.log(total_unit)
-    return BallMasses(count, extra, _log_mass(unit), log_total, np.log(p.weight_sum - w), size)
+    return BallMasses(count, extra, _log_mass(unit), log_total, np.log(p.weight_sum - w), size, slab.own.count(radius))
 
 
 def _across_balls(slab: Slab, radius: FloatArray, extra: FloatArray) -> BallMasses:
@@ -231,7 +257,8 @@ def _across_balls(slab: Slab, radius: FloatArray, extra: FloatArray) -> BallMass
     count, unit = _kish(*slab.across.mass(radius))
     size = q.effective_size
     log_total = float(digamma(size + 1.0) + np.log(q.square_sum / q.weight_sum))
-    return BallMasses(count, extra, _log_mass(unit), log_total, float(np.log(q.weight_sum)), size)
+    rows = slab.across.count(radius)
+    return BallMasses(count, extra, _log_mass(unit), log_total, float(np.log(q.weight_sum)), size, rows)
 
 
 def _log_mass(unit: FloatArray) -> FloatArray:
@@ -253,4 +280,4 @@ def _common_radius(slab: Slab, k: int) -> LocalTerms:
     p, q = common_balls(slab, k)
     n_p, n_q = p.number, q.number
     scale = p.log_unit - q.log_unit + q.log_total - p.log_total
-    return LocalTerms(at_numbers(digamma, n_p) - at_numbers(digamma, n_q) + scale, n_p, n_q, scale)
+    return LocalTerms(p.log_number - q.log_number + scale, n_p, n_q, scale)

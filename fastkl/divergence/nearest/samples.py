@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast, get_args
 import numpy as np
 
 from fastkl._core.means import Mean
-from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, refuse_single_row, resolve_neighbors
+from fastkl.divergence.arguments import DEFAULT_NEIGHBORS, Totals, refuse_single_row, resolve_neighbors
 from fastkl.divergence.estimate import Estimate
 from fastkl.divergence.nearest.atoms import LackingAtoms
 from fastkl.divergence.nearest.column_doubts import units_of
@@ -19,11 +19,13 @@ from fastkl.divergence.nearest.diagnostics import (
     large_ball,
     many_columns,
     shared_rows,
+    ties_reasons,
     warn_of_shared_rows,
 )
 from fastkl.divergence.nearest.local_terms import (
     METHODS,
     Method,
+    excess_of_ties,
     local_terms,
     log_density_across,
     log_density_own,
@@ -87,7 +89,7 @@ class _Sums:
         self.large_ball = large_ball(self.p, k)
         self.lacking = LackingAtoms(self.p, self.q)
         self.terms = self.influence = self.log_p = Mean()
-        self.noise_p = self.noise_q = self.ratio = self.large = self.gap = Mean()
+        self.noise_p = self.noise_q = self.ratio = self.large = self.gap = self.ties = Mean()
 
     def add(self, slab: Slab, sweep: FixedKSweep, standard_error: bool, symmetric: bool) -> None:
         """Add the rows of a slab, which is in the sweep."""
@@ -107,6 +109,9 @@ class _Sums:
         fixed = sweep.terms(slab, self.k) if self.method == "common_radius" else None
         if fixed is not None:
             self.gap += Mean.of(terms.log_ratio - fixed)
+        # In the sum of both directions ties cancel; those of weights are of few rows.
+        if self.method == "common_radius" and not (symmetric or self.p.weighted or self.q.weighted):
+            self.ties += Mean.of(excess_of_ties(slab, self.k, terms))
         if self.method == "knn":
             self.log_p += Mean.of(log_density_own(slab, self.k)[0], weights)
         if symmetric:
@@ -120,6 +125,7 @@ class _Sums:
         if standard_error:
             error = divergence_error(self.q, self.terms, (self.noise_p.value, self.noise_q.value), self.ratio.value)
             diagnostics = divergence_diagnostics(pair, sweep, self.gap, self.large.value, value, error, k)
+            diagnostics["reasons"] += ties_reasons(self.ties.value, error, pair)
             if self.method == "knn":
                 diagnostics |= {"entropy": -self.log_p.value, "cross_entropy": value - self.log_p.value}
         else:
@@ -200,13 +206,20 @@ def sample_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) ->
     """Kozachenko-Leonenko entropy of the sample p of a pair."""
     p = pair.p
     k = resolve_neighbors(n_neighbors, p.n_rows)
-    log_density = noise = Mean()
+    farther = min(2 * k, p.n_rows - 1) if standard_error else k
+    log_density = noise = change = Mean()
     for slab in pair.slabs(0):
+        slab.own.search(farther)
         log_p, numbers = log_density_own(slab, k)
         log_density += Mean.of(log_p, slab.weights)
         noise += Mean.of(count_noise(numbers), slab.weights)
+        if farther > k:
+            change += Mean.of(log_p - log_density_own(slab, farther)[0], slab.weights)
+    diagnostics = _plain_diagnostics(pair, k)
     error = entropy_error(log_density, noise.value) if standard_error else float("nan")
-    return Estimate(-log_density.value, error, p.n_rows, "knn", _plain_diagnostics(pair, k))
+    if farther > k:
+        diagnostics |= _of_drift(diagnostics["reasons"], [k, farther], change, p, -log_density.value, error)
+    return Estimate(-log_density.value, error, p.n_rows, "knn", diagnostics)
 
 
 def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bool) -> Estimate:
@@ -232,10 +245,16 @@ def sample_cross_entropy(pair: Pair, n_neighbors: int | None, standard_error: bo
     if farther > k:
         # beside the error of a mean over p: that of q is large where q has no row near
         of_p = float(np.sqrt(plain))
-        drifts, drift = drift_reasons([k, farther], change, pair.p.n_columns, -log_density.value, of_p)
-        reasons = [*diagnostics["reasons"], *drifts]
-        diagnostics |= {"reasons": reasons, "k_sweep_bias": drift}
+        diagnostics |= _of_drift(diagnostics["reasons"], [k, farther], change, pair.p, -log_density.value, of_p)
     return Estimate(-log_density.value, error, (n, m), "knn", diagnostics)
+
+
+def _of_drift(
+    reasons: list[str], numbers: list[int], change: Mean, p: Totals, value: float, error: float
+) -> dict[str, Any]:
+    """Diagnostics of a drift with the number of neighbours, among reasons that are known."""
+    drifts, drift = drift_reasons(numbers, change, p.n_columns, value, error)
+    return {"reasons": [*reasons, *drifts], "k_sweep_bias": drift}
 
 
 def _plain_diagnostics(pair: Pair, k: int) -> dict[str, Any]:

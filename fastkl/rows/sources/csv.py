@@ -37,7 +37,8 @@ class CsvSource(Source):
     """The rows of a text file with commas, semicolons or tabs between values, plain or compressed by gzip (``.gz``).
 
     Between semicolons or tabs numbers may have a decimal comma. Labels are whole numbers, numbers, truth values or text: of these
-    the first that fits the whole column.
+    the first that fits the whole column. A first column without a name that counts the rows, as pandas and R write it, is the
+    index and no column, unless columns are chosen.
     """
 
     def __init__(self, path: Path, choice: Choice, weights: Weights | None = None, block_rows: int | None = None):
@@ -53,6 +54,7 @@ class CsvSource(Source):
             _raise_if_numbers_of_columns(path, fields, self._peeked, self._dialect)
         self._names = [f"f{j}" for j in range(len(fields))] if self._headless else _unique(fields)
         columns = list(zip(*self._first_records, strict=False))
+        self._has_index = not fields[0] and len(fields) > 1 and _counts_rows(columns[0][1:] if columns else ())
         alone = self._headless and len(fields) == 2 and self._dialect.delimiter == ","
         found = ((j, code_of(values[not self._headless :], alone and j == 1)) for j, values in enumerate(columns))
         self.codes = {str(j) if self._headless else self._names[j]: code for j, code in found if code is not None}
@@ -98,6 +100,8 @@ class CsvSource(Source):
                 f"that {self._choice.weights!r} names no weights."
             )
         self._wanted = [self._names[j] for j in chosen(self._choice, names, len(self._names), place)]
+        if self._choice.columns is None and self._has_index:
+            self._wanted.remove(self._names[0])
         if self._choice.weights is not None:
             column_number(self._choice.weights, names, len(self._names), place)
         self.names, self.n_columns = None if self._headless else self._wanted, len(self._wanted)
@@ -345,6 +349,11 @@ def _matrix(columns: list[NDArray[Any]]) -> NDArray[Any]:
     for j, column in enumerate(columns):
         X[:, j] = column
     return X
+
+
+def _counts_rows(texts: Sequence[str]) -> bool:
+    """Whether these are 0, 1, 2, ... or 1, 2, 3, ..."""
+    return len(texts) > 2 and any(list(texts) == [str(first + i) for i in range(len(texts))] for first in (0, 1))
 
 
 def _unique(names: list[str]) -> list[str]:
