@@ -13,9 +13,9 @@ class CollapsedError(DegenerateDataError):
     component : int
         Its number.
     reason : str
-        A sentence.
+        A sentence, with or without its full stop.
     """
 
     def __init__(self, component: int, reason: str):
-        super().__init__(reason)
+        super().__init__(reason.rstrip(".") + ".")
         self.component = component

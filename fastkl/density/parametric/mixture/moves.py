@@ -7,36 +7,47 @@ those that a further component would explain better (``insertions``), or a singl
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastkl._core.array_types import Floats, Params
 from fastkl._core.rows import Rows
-from fastkl.density.parametric.mixture.insertions import insertions
+from fastkl.density.parametric.mixture.insertions import insertions, may_be_flat
 from fastkl.density.parametric.mixture.starts import Starts, about
 from fastkl.families.mixture import Mixture
 from fastkl.families.mixture.climb import Climb
 
-HALVES, BALLS, PAIRS = 2, 4, 3  # splits tried in a round, and pairs that are merged for them
-LIGHT_BALLS = 12
-LIGHT_HALVES = 40  # where ascents take next to nothing: of few components all that there are, in a single round
+PAIRS = 3  # of components that are merged for splits, the most alike first
 LONE = 4  # rows of least density, of which each is a component of its own where there are priors
-LEAST_SPLITS = 12  # tried there: where there are fewer by halves, others by two rows at random
-INSERTIONS = 30  # ways tried there in which a component is freed and closes a gap
 MOST_ORDERED = 4  # components of several families that change places in all ways
 MOST_EXCHANGES = 20  # ways tried of more
 
 
+class Round(NamedTuple):
+    """How many are tried: splits by halves, splits at least (others by two rows at random), balls, and gaps that are closed."""
+
+    halves: int
+    splits: int
+    balls: int
+    insertions: int
+
+
+HEAVY = Round(2, 0, 4, 0)
+LIGHT = Round(40, 12, 12, 30)  # ascents take next to nothing: of few components all splits by halves, in a single round
+FLAT = Round(8, 0, 6, 40)  # there, where components may be narrow in any direction: insertions find most of these
+
+
 def moved_starts(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Params | None]:
     """Starts of other maxima: more of them where ascents are light."""
+    tried = HEAVY if not light else FLAT if may_be_flat(mixture) else LIGHT
     begun = [starts.of_labels(labels) for labels in _exchanged(mixture, climb, rows, starts)]
     if mixture.layout.size > 2:  # splits of one of two make what other starts are
-        begun += [starts.of_labels(labels) for labels in _parted(mixture, climb, rows, starts, light)]
-    return begun + (_inserted(mixture, climb, rows, starts) if light else [])
+        begun += [starts.of_labels(labels) for labels in _parted(mixture, climb, rows, starts, tried)]
+    return begun + (_inserted(mixture, climb, rows, starts, tried.insertions) if light else [])
 
 
-def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> list[Params | None]:
+def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, most: int) -> list[Params | None]:
     """A component takes the rows of another, which closes a gap: small groups that no split of a component finds."""
     shares = mixture.posterior(rows, climb.params)
     pairs, begun = _pairs(mixture, shares), []
@@ -45,7 +56,7 @@ def _inserted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts) -> lis
         if found is None:
             return []
         gains = found.gains[:, None] - found.losses
-        for i in np.argsort(-gains, axis=None, kind="stable")[:INSERTIONS]:
+        for i in np.argsort(-gains, axis=None, kind="stable")[:most]:
             gap, pair = divmod(int(i), len(pairs))
             free, taking = pairs[pair]
             new = shares * (1.0 - found.shares[gap])[:, None]
@@ -66,14 +77,14 @@ def _pairs(mixture: Mixture, shares: Floats) -> list[tuple[int, int]]:
     )
 
 
-def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: bool) -> list[Any]:
+def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, tried: Round) -> list[Any]:
     """Labels of the rows after a merge of two components: the free one takes half of another, or a ball of rows."""
     shares = mixture.posterior(rows, climb.params)
     labels, k = np.argmax(shares, axis=1), shares.shape[1]
-    pairs = _pairs(mixture, shares)
+    pairs, light = _pairs(mixture, shares), tried is not HEAVY
     splits = [(*pair, part) for pair in (pairs if light else pairs[:PAIRS]) for part in range(k) if part != pair[0]]
-    chosen = starts.generator.permutation(len(splits))[: LIGHT_HALVES if light else HALVES]
-    again = starts.generator.permutation(len(splits))[: max(0, LEAST_SPLITS - len(splits)) if light else 0]
+    chosen = starts.generator.permutation(len(splits))[: tried.halves]
+    again = starts.generator.permutation(len(splits))[: max(0, tried.splits - len(splits))]
     parted = []
     for i, split in [*((i, _halved) for i in chosen), *((i, _parted_unevenly) for i in again)]:
         free, taking, part = splits[i]
@@ -81,7 +92,7 @@ def _parted(mixture: Mixture, climb: Climb, rows: Rows, starts: Starts, light: b
         own = np.flatnonzero(new == part)
         new[own[split(starts.values[own], starts.generator)]] = free
         parted.append(new)
-    for turn in range(LIGHT_BALLS if light else BALLS):
+    for turn in range(tried.balls):
         free, taking = pairs[turn % min(len(pairs), PAIRS)]
         new = np.where(labels == free, taking, labels)
         new[ball(starts.values, starts.generator)] = free

@@ -16,6 +16,7 @@ from fastkl._core.array_types import Params
 from fastkl._core.iterations import is_heard, is_stopped, report, told
 from fastkl._core.rows import AnyRows, Rows
 from fastkl.density.parametric.incomplete import filled_for_starts, fit_any_rows
+from fastkl.density.parametric.mixture.insertions import may_be_flat
 from fastkl.density.parametric.mixture.moves import ball, half_of, moved_starts
 from fastkl.density.parametric.mixture.spurious import FEW_ROWS, spurious_components
 from fastkl.density.parametric.mixture.starts import Starts
@@ -38,9 +39,9 @@ MANY_ROWS = 4096  # of more a search tries half as much: they have fewer maxima 
 LONG, SPARE = 3, 6  # long ascents, and further ones where these collapse
 MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which is a maximum of its own
 # Rounds of splits and merges at most, and of those without gain: more in several columns where ascents are light, since moves
-# find more than starts do, and most where maxima are many: under one covariance, where components close in on small groups, on
-# tables of so few numbers times components, and where a prior lets them have single rows.
-MOVES, VAIN, VAIN_LIGHT, VAIN_MANY, VAIN_PRIOR, FEW_NUMBERS = 20, 2, 3, 4, 7, 1 << 12
+# find more than starts do, and most where maxima are many: under one covariance, where components close in on small groups, flat
+# ones above all, on tables of so few numbers times components, and where a prior lets them have single rows.
+MOVES, VAIN, VAIN_LIGHT, VAIN_TIED, VAIN_FLAT, VAIN_PRIOR, FEW_NUMBERS = 20, 2, 3, 4, 5, 7, 1 << 12
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
 SAME_WEIGHT = 0.02  # of all: components of places as high as each other that are the same
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
@@ -306,8 +307,8 @@ class Search:
             return best
         most = 1 if len(rows.X) > MANY_ROWS else VAIN
         if light and rows.n_columns > 1 and layout.size > 2:
-            many = self.mixture.tied or self._may_close_in(rows)
-            most = VAIN_PRIOR if any(self.priors) else VAIN_MANY if many else VAIN_LIGHT
+            alone = VAIN_FLAT if self._may_close_in(rows) else VAIN_LIGHT
+            most = VAIN_PRIOR if any(self.priors) else VAIN_TIED if self.mixture.tied else alone
         known, left = list(found), [best]
         for _ in range(MOVES):
             begun = [start for start in moved_starts(self.mixture, left[-1], rows, starts, light) if start is not None]
@@ -332,11 +333,8 @@ class Search:
 
     def _may_close_in(self, rows: Rows) -> bool:
         """Whether each component has a matrix of its own, of several columns, on so few rows that maxima are many."""
-        layout = self.mixture.layout
-        full = [
-            getattr(group.family, "covariance_type", "") == "full" and group.tied is None for group in layout.groups
-        ]
-        return all(full) and rows.n_columns > 1 and rows.X.size * layout.size <= FEW_NUMBERS
+        size = rows.X.size * self.mixture.layout.size
+        return may_be_flat(self.mixture) and rows.n_columns > 1 and size <= FEW_NUMBERS
 
     def _not_left(self, known: Sequence[Climb], left: Sequence[Climb], rows: Rows) -> list[Climb]:
         """The highest of the maxima from which no moves were made yet."""
@@ -368,8 +366,7 @@ class Search:
         lost = [climb.collapsed for climb in climbs if climb.collapsed is not None] or self.lost
         if lost:
             of_family = layout.component_families[lost[-1].component].name
-            reason = str(lost[-1]).rstrip(".")
-            why = f" In the last, component {lost[-1].component} ({of_family}) collapsed: {reason}."
+            why = f" In the last, component {lost[-1].component} ({of_family}) collapsed: {lost[-1]}"
         tried = f"None of {len(climbs)} starts" if climbs else "No start"
         has_types = any(hasattr(family, "covariance_type") for family in layout.component_families)
         raise DegenerateDataError(
