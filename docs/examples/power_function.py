@@ -103,4 +103,4 @@ class PowerFunction(UnivariateFamily):
 @register_kl(PowerFunction, PowerFunction)
 def power_function_kl(_p: PowerFunction, p: Params, _q: PowerFunction, q: Params) -> float:
     """r - 1 - log r with r the ratio of shapes, that of q above."""
-    return float(np.sum(log_ratio_excess(q["shape"] / p["shape"])))
+    return float(np.sum(log_ratio_excess(q["shape"], p["shape"])))

@@ -168,7 +168,7 @@ def test_collapse_is_named(kind):
         assert run.collapsed.component == 2
     params[name][2] = 1e6
     short = Ascent(mixture, mixture.layout, Rows(X[:50]), [None] * K).shorts([params])[0]
-    assert str(short.collapsed) == "no row is left for it"
+    assert str(short.collapsed) == "no row is left for it."
 
 
 def test_a_singular_start_is_a_collapse_and_no_error_of_linear_algebra():
