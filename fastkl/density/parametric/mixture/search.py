@@ -41,7 +41,7 @@ MANY_ENDS = 8  # long ascents where the ends of supports differ, each of which i
 # Rounds of splits and merges at most, and of those without gain: more in several columns where ascents are light, since moves
 # find more than starts do, and most where maxima are many: under one covariance, where components close in on small groups, flat
 # ones above all, on tables of so few numbers times components, and where a prior lets them have single rows.
-MOVES, VAIN, VAIN_LIGHT, VAIN_TIED, VAIN_FLAT, VAIN_PRIOR, FEW_NUMBERS = 20, 2, 3, 4, 5, 7, 1 << 12
+MOVES, VAIN, VAIN_LIGHT, VAIN_TIED, VAIN_FLAT, VAIN_PRIOR, FEW_NUMBERS = 24, 2, 3, 4, 12, 7, 1 << 12
 NEW = 1e-5  # nats per unit of weight from the height of a known maximum
 SAME_WEIGHT = 0.02  # of all: components of places as high as each other that are the same
 MOVED = 2  # long ascents of a round of moves, where they take next to nothing
