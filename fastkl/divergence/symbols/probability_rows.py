@@ -186,7 +186,7 @@ def read(given: NDArray[Any], name: str, logits: bool, temperature: float, where
     wrong = np.abs(total - 1.0) > tolerance
     if wrong.any():
         place = tuple(int(i[0]) for i in np.nonzero(wrong)) if total.ndim else ()
-        joint = total.ndim > 0 and abs(array.sum() - 1.0) <= tolerance
+        joint = bool(total.ndim > 0 and abs(array.sum() - 1.0) <= tolerance)
         _check_total(float(total[place]), tolerance, name, where.row(place), joint)
     return found
 
