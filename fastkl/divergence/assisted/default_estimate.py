@@ -287,7 +287,7 @@ def _weighed(samples: TwoSamples, chosen: Route, regression: Route, values: dict
     """The median of the routes, or the working distributions' own divergence as far as they are trusted.
 
     Where a regression tells P and Q apart as well, and is no farther away than neighbours may be biased, up to half of the
-    estimate is its.
+    estimate is its, and more where the distributions leave open how P goes on beyond Q; they are trusted less by as much.
     """
     median = float(np.median(list(values.values())))
     as_good = float(np.clip(1.0 - (regression.loss - chosen.loss) / samples.lower, 0.0, 1.0))

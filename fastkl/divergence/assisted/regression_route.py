@@ -79,23 +79,27 @@ class RegressionRoute:
 
     def _with_lacking(self) -> Regression | None:
         """Take in the terms that the regression lacks; the regression on all rows where it lacks none."""
-        samples, design = self._samples, with_constant(self._terms.learnt)
+        design = with_constant(self._terms.learnt)
         if design.shape[1] > len(design):
             return None
-        times = np.ones(len(design)) if samples.masses is None else samples.masses
+        times = self._times()
         whole = fitted(design, self._of_p(), times, _RIDGE, None)
         return None if self._terms.take_lacking(self._of_p(), times, whole) else whole
 
     def _cross_fitted(self, ridge: float, whole: Regression | None = None) -> tuple[FloatArray, Regression]:
         samples = self._samples
-        of_p, masses = self._of_p(), samples.masses
-        log_ratio, found = cross_fitted(self._terms.learnt, of_p, samples.fold, FOLDS, ridge, masses, whole)
-        times = np.ones(len(of_p)) if masses is None else masses
-        shift = imbalance(log_ratio, of_p, times)
+        of_p = self._of_p()
+        log_ratio, found = cross_fitted(self._terms.learnt, of_p, samples.fold, FOLDS, ridge, samples.masses, whole)
+        shift = imbalance(log_ratio, of_p, self._times())
         return clipped(log_ratio - shift), found._replace(prior=found.prior + shift)
 
     def _of_p(self) -> FloatArray:
         return np.concatenate([np.ones(self._samples.n), np.zeros(self._samples.m)])
+
+    def _times(self) -> FloatArray:
+        """How often each row counts."""
+        masses = self._samples.masses
+        return np.ones(self._samples.n + self._samples.m) if masses is None else masses
 
     def _ridge_is_right(self) -> bool:
         """Whether coefficients are no larger than the ridge expects, or it takes next to nothing off the log-likelihood.

@@ -93,7 +93,7 @@ class Mixture(Family):
         return {name: value for name, value in super().__getstate__().items() if name != "_layout"}
 
     @property
-    def parameter_names(self) -> tuple[str, ...]:  # type: ignore[override]
+    def parameter_names(self) -> tuple[str, ...]:  # type: ignore[override]  # of the class elsewhere, here of its components
         """The weights, then the parameters of the components."""
         return tuple(self.layout.spaces())
 
